@@ -1,0 +1,154 @@
+"""Objects from a configuration: each function builds one thing and needs nothing that it does not name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.config import resolved
+from spinelab.data.datamodule import SliceDataModule
+from spinelab.data.slices.cache import Cache
+from spinelab.data.slices.build import build as build_cache
+from spinelab.data.splits import Split
+from spinelab.data.volumes.prepare import Preprocessing
+from spinelab.errors import ConfigError, SpinelabError
+from spinelab.run import Run
+from spinelab.tasks.segmentation import SegmentationTask
+from spinelab.types import Case, LabelMap
+
+
+# What a configuration may call. A run folder from elsewhere brings its own config.yaml, which must not call anything.
+TRUSTED = ("spinelab.*", "torch.nn.*", "torch.optim.*", "lightning.*", "segmentation_models_pytorch.*", "monai.*")
+
+
+def make(node: Any, **extra: Any) -> Any:
+    """Instantiate a configuration node, with plain containers for its lists and dictionaries.
+
+    Raises:
+        ConfigError: The node names something outside the trusted packages, something that does not exist, or
+            arguments that it does not take.
+    """
+    trusted = [*TRUSTED, *filter(None, os.environ.get("SPINELAB_TRUST", "").split(","))]
+    try:
+        return instantiate(node, _convert_="all", _execution_whitelist_=trusted, **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, SpinelabError):
+            raise error.__cause__ from None
+        what = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(
+            f"{node['_target_']} cannot be built: {what}",
+            "correct its arguments; for a class of your own set SPINELAB_TRUST=yourpackage.*",
+        ) from error
+
+
+def labels(config: DictConfig) -> LabelMap:
+    """Named classes and scored regions of the data set."""
+    return make(config.data.labels)
+
+
+def preprocessing(config: DictConfig) -> Preprocessing:
+    """How volumes become slices."""
+    return make(config.data.preprocessing)
+
+
+def cases(config: DictConfig) -> list[Case]:
+    """The data set's cases; a data set that can be generated (the phantom) is made first.
+
+    Raises:
+        DataError: Files are missing or do not fit.
+    """
+    resolved(config)  # an unset environment variable is reported as such, not by whoever first looks
+    if "generate" in config.data:
+        make(config.data.generate)
+    return make(config.data.source).cases()
+
+
+def cache(config: DictConfig, listed: list[Case]) -> Cache:
+    """The prepared slices, built where they are not there yet."""
+    folder = Path(config.paths.cache).expanduser()
+    return build_cache(listed, labels(config), preprocessing(config), folder, workers=os.cpu_count() or 1)
+
+
+def split(config: DictConfig, listed: list[Case]) -> Split:
+    """Persons on each side, by the protocol."""
+    persons = sorted({case.person for case in listed})
+    sites = {case.person: case.site for case in listed}
+    return make(config.protocol)(persons=persons, sites=sites)
+
+
+def datamodule(config: DictConfig, slices: Cache, sides: Split) -> SliceDataModule:
+    """Loaders over the prepared slices."""
+    augmentation = make(config.augmentation) if config.augmentation else None
+    return SliceDataModule(slices, sides, augmentation=augmentation, seed=config.seed, **config.loader)
+
+
+def network(config: DictConfig, named: LabelMap) -> torch.nn.Module:
+    """The architecture, with random weights unless the encoder names some."""
+    return make(config.model, in_channels=config.channels, classes=named.count)
+
+
+def task(config: DictConfig, named: LabelMap) -> SegmentationTask:
+    """Network, loss, optimizer and schedule."""
+    parts = {"loss": make(config.loss), "optimizer": make(config.optimizer), "scheduler": make(config.scheduler)}
+    return SegmentationTask(network(config, named), **parts, channels_last=config.trainer.get("channels_last", False))
+
+
+def logger(config: DictConfig, run: Run) -> WandbRun:
+    """The W&B run of this job."""
+    facts = {"id": run.id, "name": config.name, "folder": str(run.folder), "config": resolved(config)}
+    group = config.logger.get("group") or config.data.name
+    tags = [f"seed{config.seed}", f"fold{config.protocol.get('fold', 0)}", config.data.name]
+    # partial, since Hydra would go on to build everything that the recorded configuration describes
+    return make(config.logger, _partial_=True)(**facts, group=group, tags=tags)
+
+
+def trainer(config: DictConfig, run: Run, data: SliceDataModule, view: WandbRun) -> lightning.Trainer:
+    """Lightning's trainer with the configured callbacks, told what only this run knows."""
+    options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
+    options.pop("channels_last", None)
+    options["precision"] = precision(options["precision"], options["accelerator"])
+    return make(options, callbacks=callbacks(config, run, data), logger=view, default_root_dir=str(run.folder))
+
+
+def callbacks(config: DictConfig, run: Run, data: SliceDataModule) -> list[lightning.Callback]:
+    """The callbacks of the group; those that look at validation fall away where there are no validation persons."""
+    named = labels(config)
+    nodes = {name: OmegaConf.to_container(node, resolve=True) for name, node in config.callbacks.items() if node}
+    extra: dict[str, dict[str, Any]] = {
+        "scores": {"labels": named, "persons": [volume.person for volume in data.val_set.volumes]},
+        "metrics_file": {"path": run.metrics},
+        "checkpoint": {"dirpath": str(run.checkpoints)},
+        "panels": {"classes": named.classes},
+    }
+    if not data.val_set.volumes:
+        nodes = {name: node for name, node in nodes.items() if name not in ("scores", "panels", "early_stopping")}
+        extra["checkpoint"]["monitor"] = None
+    return [make(node, **extra.get(str(name), {})) for name, node in nodes.items()]
+
+
+def precision(wanted: str, accelerator: str) -> str:
+    """`auto` is bfloat16 where the device multiplies in it, else full precision (float16 on older GPUs).
+
+    Raises:
+        ConfigError: A GPU is asked for where there is none.
+    """
+    gpu = torch.cuda.is_available()
+    if accelerator in ("gpu", "cuda") and not gpu:
+        raise ConfigError("trainer asks for a GPU and there is none", "use trainer=cpu, or trainer=auto")
+    if wanted != "auto":
+        return wanted
+    if gpu and accelerator in ("auto", "gpu", "cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    return "bf16-mixed" if accelerator in ("auto", "cpu") and _bfloat16_processor() else "32-true"
+
+
+def _bfloat16_processor() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

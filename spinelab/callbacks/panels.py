@@ -1,0 +1,97 @@
+"""Pictures of image, truth and prediction, with the classes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.types import Batch
+
+# Okabe and Ito's palette: told apart with any kind of colour vision.
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#F0E442", "#0072B2", "#999999")
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.45) -> np.ndarray:
+    """Colour a mask (H, W) of class indices over a grey image (H, W); returns (H, W, 3) in [0, 1]."""
+    low, high = np.percentile(image, (1, 99))
+    grey = np.clip((image - low) / max(high - low, 1e-6), 0, 1)[..., None].repeat(3, axis=2)
+    for index in range(1, int(mask.max(initial=0)) + 1):
+        where = mask == index
+        colour = np.array(mpl.colors.to_rgb(COLOURS[(index - 1) % len(COLOURS)]))
+        grey[where] = (1 - opacity) * grey[where] + opacity * colour
+    return grey
+
+
+def draw_panel(
+    image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str], path: Path, title: str = ""
+) -> None:
+    """Write one PNG: image, truth and prediction side by side.
+
+    Args:
+        image: (H, W) intensities.
+        truth: (H, W) class indices.
+        prediction: (H, W) class indices.
+        classes: Names of the foreground classes.
+        path: Where to write.
+        title: Line above the panel.
+    """
+    height, width = image.shape
+    figure = Figure(figsize=(9, 3 * height / width + 0.75), layout="constrained")
+    axes = figure.subplots(1, 3)
+    pictures = (overlay(image, np.zeros_like(truth)), overlay(image, truth), overlay(image, prediction))
+    for axis, picture, name in zip(axes, pictures, ("image", "truth", "prediction"), strict=True):
+        axis.imshow(picture)
+        axis.set_title(name, fontsize=10)
+        axis.axis("off")
+    handles = [Patch(color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(classes)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(classes), 6), fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80)
+
+
+class ValidationPanels(lightning.Callback):
+    """Sends a slice of the first validation volumes to Weights & Biases every few epochs.
+
+    Args:
+        classes: Names of the foreground classes.
+        every: Epochs between two looks.
+        volumes: How many volumes to show.
+    """
+
+    def __init__(self, classes: Sequence[str], every: int = 10, volumes: int = 4) -> None:
+        self.classes, self.every, self.volumes = list(classes), every, volumes
+        self.seen: dict[int, tuple[int, np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: dict[str, Tensor],  # type: ignore[override]
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep each volume's slice with the most foreground."""
+        if (trainer.current_epoch + 1) % self.every or not isinstance(trainer.logger, WandbRun):
+            return
+        for i, volume in enumerate(batch["volume"].tolist()):
+            foreground = int((batch["mask"][i] > 0).sum())
+            if volume < self.volumes and foreground >= self.seen.get(volume, (-1,))[0]:
+                arrays = (batch["image"][i, 0], batch["mask"][i], outputs["prediction"][i])
+                self.seen[volume] = (foreground, *(array.float().cpu().numpy() for array in arrays))  # type: ignore[assignment]
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log what was kept."""
+        if self.seen and isinstance(trainer.logger, WandbRun):
+            pictures = [arrays for _, *arrays in self.seen.values()]
+            trainer.logger.log_panels("val/panels", pictures, self.classes)  # type: ignore[arg-type]
+        self.seen = {}

@@ -1,0 +1,124 @@
+"""Weights & Biases: a view of the run. What is on disk is the truth, so nothing here may stop a training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+import wandb
+
+
+class WandbRun(Logger):
+    """One job, one W&B run: offline by default, closed with the right exit state, silent about its own failures.
+
+    Lightning's `WandbLogger` adopts whatever run is open in the process, so that jobs of a sweep merge, and lets an
+    error of the W&B service end the training; this logger opens its own run by id and turns into a warning any error.
+
+    Args:
+        id: Identifier, the run's own hash, so that a resumed job continues its W&B run.
+        name: Display name.
+        folder: Where offline files go.
+        config: The resolved configuration.
+        project: W&B project.
+        mode: "offline" (no account, no network), "online", or "disabled".
+        group: Runs shown together, e.g. one sweep or one data set.
+        tags: Words to filter by.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        folder: str,
+        config: Mapping[str, Any],
+        project: str = "spinelab",
+        mode: str = "offline",
+        group: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._id, self._name = id, name
+        self._init = dict(
+            project=project, id=id, name=name, dir=folder, config=dict(config), mode=mode, group=group,
+            tags=list(tags), job_type="train", resume="allow" if mode == "online" else None, reinit="create_new",
+        )  # fmt: skip
+        self._run: Any = None
+        self._broken = mode == "disabled"
+
+    @property
+    def name(self) -> str:
+        """Display name."""
+        return self._name
+
+    @property
+    def version(self) -> str:
+        """Identifier."""
+        return self._id
+
+    def open(self) -> None:
+        """Start the W&B run; training goes on without it if that fails."""
+        self._safely(lambda: None)
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The configuration is given at the start; Lightning has nothing to add."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log values at a training step."""
+        self._safely(lambda: self._run.log({**metrics, "trainer/global_step": step}))
+
+    @rank_zero_only
+    def log_panels(self, key: str, panels: Sequence[Sequence[np.ndarray]], classes: Sequence[str]) -> None:
+        """Log pictures whose truth and prediction can be switched on and off by class name.
+
+        Args:
+            key: Name in W&B.
+            panels: (image, truth, prediction) arrays of shape (H, W).
+            classes: Names of the foreground classes.
+        """
+        self._safely(lambda: self._run.log({key: [_picture(*panel, classes) for panel in panels]}))
+
+    @rank_zero_only
+    def log_cases(self, cases: pd.DataFrame, summary: Mapping[str, float]) -> None:
+        """Log the table of cases, and the mean scores as the run's summary."""
+        plain = cases.astype(object).where(cases.notna(), None)
+        self._safely(lambda: self._run.log({"cases": wandb.Table(dataframe=plain)}))
+        self._safely(lambda: self._run.summary.update(dict(summary)))
+
+    def close(self, failed: bool = False) -> None:
+        """Finish the W&B run, as failed or as done; call it in `finally`, or the next job's run merges with this one."""
+        if self._run is not None:
+            self._safely(lambda: self._run.finish(exit_code=int(failed)))
+            self._run = None
+
+    def _safely(self, action: Callable[[], object]) -> None:
+        """Do something with the W&B run, and give it up with a warning if that fails."""
+        if self._broken:
+            return
+        try:
+            if self._run is None:
+                self._run = wandb.init(**self._init, settings=wandb.Settings(console="off", silent=True))
+                self._run.define_metric("trainer/global_step")
+                self._run.define_metric("*", step_metric="trainer/global_step")
+            action()
+        except Exception as error:
+            self._broken = True
+            warnings.warn(f"Weights & Biases stopped ({error}); the files in the run folder go on.", stacklevel=2)
+
+
+def _picture(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> wandb.Image:
+    low, high = np.percentile(image, (1, 99))
+    grey = (255 * np.clip((image - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8)
+    names = {0: "background", **dict(enumerate(classes, start=1))}
+    masks = {
+        name: {"mask_data": mask.astype(np.uint8), "class_labels": names}
+        for name, mask in (("truth", truth), ("prediction", prediction))
+    }
+    return wandb.Image(grey, masks=masks)

@@ -1,0 +1,120 @@
+"""The two halves of a training: fit, and score what was fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from spinelab import build
+from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.commands._scoring import print_scores, score_cases, summary
+from spinelab.data.splits import Split
+from spinelab.run import Run
+from spinelab.types import Case, LabelMap
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and what is needed to score it."""
+
+    config: DictConfig
+    network: nn.Module
+    labels: LabelMap
+    cases: list[Case]
+    split: Split
+    view: WandbRun
+    val_dice: float
+    main_process: bool
+
+
+def fit(config: DictConfig, run: Run) -> Fitted:
+    """Check everything, then train; an interrupted run goes on from its last checkpoint.
+
+    Raises:
+        SpinelabError: Bad data or configuration, before the first training step.
+    """
+    labels, cases = build.labels(config), build.cases(config)
+    split = build.split(config, cases)
+    slices = build.cache(config, cases)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    task = build.task(config, labels)
+    data = build.datamodule(config, slices, split)
+    run.start(config)
+    split.save(run.split)
+    view = build.logger(config, run)
+    trainer = build.trainer(config, run, data, view)
+    _announce(run, config, split, task.network, data)
+    try:
+        view.open()
+        trainer.fit(task, data, ckpt_path=run.last, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    except BaseException:
+        view.close(failed=True)
+        raise
+    load_weights(task.network, run.weights())
+    best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+    val_dice = float(best) if best is not None else float("nan")
+    return Fitted(config, task.network, labels, cases, split, view, val_dice, trainer.is_global_zero)
+
+
+def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
+    """Score the test persons, write the table and the panels, and close the W&B run."""
+    failed = True
+    try:
+        wanted = [case for case in fitted.cases if case.person in fitted.split.test]
+        table, panels = score_cases(
+            fitted.network, wanted, fitted.labels, build.preprocessing(fitted.config), run.folder / "panels"
+        )
+        table = describe(table, fitted, run)
+        run.write_environment(
+            seconds=round(seconds, 1), val_dice=fitted.val_dice, parameters=parameter_count(fitted.network)
+        )
+        run.write_cases(table)
+        fitted.view.log_cases(table, summary(table))
+        fitted.view.log_panels("test/panels", panels, fitted.labels.classes)
+        failed = False
+    finally:
+        fitted.view.close(failed)
+    print_scores(table, title=f"{fitted.config.name} on {fitted.config.data.name}: test persons")
+    return table
+
+
+def describe(table: pd.DataFrame, fitted: Fitted, run: Run) -> pd.DataFrame:
+    """Put the columns that name the run before the columns that name the case."""
+    facts = {
+        "run": run.id,
+        "model": fitted.config.name,
+        "dataset": fitted.config.data.name,
+        "protocol": fitted.split.protocol,
+        "fold": fitted.split.fold,
+        "seed": fitted.config.seed,
+        "split_hash": fitted.split.hash,
+    }
+    return pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
+
+
+def load_weights(network: nn.Module, checkpoint: Path) -> None:
+    """Load a training checkpoint's network, trusting nothing that is pickled."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "network."
+    network.load_state_dict({key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)})
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, data: object) -> None:
+    print(
+        f"{config.name}: {parameter_count(network) / 1e6:.2f} M parameters; {config.data.name}: "
+        f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test (split {split.hash})\n"
+        f"{'going on in' if run.last else 'run folder'}: {run.folder}"
+    )

@@ -1,0 +1,110 @@
+"""score a finished run on its own or on other data
+
+usage: spinelab evaluate run=FOLDER [data=NAME] [split=test|val|train|all] [predictions=true] [data.KEY=VALUE ...]
+
+examples:
+  spinelab evaluate run=runs/phantom/unet-s0-f0-1a2b3c4d split=val
+  spinelab evaluate run=runs/gm_challenge/unet-s0-f1-5e6f7a8b data=sct_t2s predictions=true
+
+With data=, all cases of that data set are scored; its classes must be the run's. Preprocessing is the run's, since the
+network was trained with it. Results go to FOLDER/evaluations/NAME-SPLIT: cases.parquet, panels, predicted masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from spinelab.commands._arguments import flag, options
+from spinelab.config import compose_config, near
+from spinelab.errors import ConfigError, RunError
+from spinelab.run import Run, write_table
+
+SIDES = ("test", "val", "train", "all")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Score a run and print the table."""
+    overrides = [argument for argument in arguments if argument.startswith(("data=", "data.", "paths."))]
+    rest = [argument for argument in arguments if argument not in overrides]
+    given = options(rest, ("run", "split", "predictions"), required=("run",))
+    run = Run.open(given["run"])
+    side = given.get("split", "all" if any(o.startswith("data=") for o in overrides) else "test")
+    if side not in SIDES:
+        raise ConfigError(f"split={side}: there is no such side", near(side, SIDES))
+    evaluate(run, overrides, side, flag(given.get("predictions", "false")))
+    return 0
+
+
+def evaluate(run: Run, overrides: Sequence[str], side: str, predictions: bool) -> pd.DataFrame:
+    """Score the cases of one side; returns the tidy table that was written.
+
+    Raises:
+        RunError: The data set's classes are not the run's, or the side is empty.
+    """
+    from spinelab import build
+    from spinelab.commands._scoring import print_scores, score_cases
+    from spinelab.commands._training import load_weights
+
+    trained = run.config()
+    config = _with_data(trained, overrides)
+    labels, known = build.labels(config), build.labels(trained)
+    if labels.classes != known.classes:
+        raise RunError(
+            f"the run knows the classes {', '.join(known.classes)}; the data set has {', '.join(labels.classes)}",
+            "choose data with the same labels, or map its labels to the run's names (data.source, data.labels)",
+            run.folder,
+        )
+    wanted = _cases(build.cases(config), run, side)
+    network = build.network(_without_download(trained), known)
+    load_weights(network, run.weights())
+    preprocessing = replace(build.preprocessing(trained), slices=build.preprocessing(config).slices)
+    out = run.folder / "evaluations" / f"{config.data.name}-{side}"
+    table, _ = score_cases(
+        network, wanted, labels, preprocessing, out / "panels", out / "predictions" if predictions else None
+    )
+    facts = {"run": run.id, "model": trained.name, "dataset": config.data.name, "protocol": f"evaluate-{side}"}
+    facts |= {"fold": trained.protocol.get("fold", 0), "seed": trained.seed, "split_hash": _split_hash(run)}
+    table = pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
+    write_table(out / "cases.parquet", table)
+    print_scores(table, title=f"{trained.name} on {config.data.name} ({side})")
+    print(f"evaluation: {out}")
+    return table
+
+
+def _with_data(trained: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The run's configuration with its data overridden, or another data set's where the overrides name one."""
+    if any(override.startswith("data=") for override in overrides):
+        return compose_config(overrides)
+    moved = [override.replace("data.root=", "data.source.root=") for override in overrides]  # it is resolved by now
+    return OmegaConf.merge(trained, OmegaConf.from_dotlist([*overrides, *moved]))  # type: ignore[return-value]
+
+
+def _without_download(config: DictConfig) -> DictConfig:
+    """Weights come from the checkpoint, so pretrained ones need not be fetched."""
+    return OmegaConf.merge(config, {"encoder": {"weights": None}, "model": _model_weights(config)})  # type: ignore[return-value]
+
+
+def _model_weights(config: DictConfig) -> dict[str, object]:
+    return {"encoder": {"weights": None}} if config.model.get("encoder") else {}
+
+
+def _split_hash(run: Run) -> str:
+    from spinelab.data.splits import Split
+
+    return Split.load(run.split).hash
+
+
+def _cases(listed: list, run: Run, side: str) -> list:  # type: ignore[type-arg]
+    from spinelab.data.splits import Split
+
+    if side == "all":
+        return listed
+    persons = getattr(Split.load(run.split), side)
+    wanted = [case for case in listed if case.person in persons]
+    if not wanted:
+        raise RunError(f"the run has no {side} persons in this data", "choose another split=, or split=all", run.folder)
+    return wanted

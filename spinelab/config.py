@@ -1,0 +1,139 @@
+"""Composing the configuration, and errors that a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from spinelab.errors import ConfigError
+from spinelab.groups import conf_dir, groups
+
+
+def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
+    """Compose the main configuration.
+
+    Args:
+        overrides: Hydra overrides, e.g. ``["model=unetpp", "trainer.max_epochs=10"]``.
+        name: Name of the primary configuration.
+
+    Raises:
+        ConfigError: An override names something that does not exist; the message carries near matches.
+    """
+    check_choices(overrides)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), job_name="spinelab"):
+        try:
+            config = compose(name, list(overrides), return_hydra_config=True)
+        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+            raise ConfigError(_first_line(error), _remedy(error, name)) from None
+    choices = config.hydra.runtime.choices
+    return finish(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices)
+
+
+def finish(config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
+    """Record the chosen group names (`choices`) and give the run its display name."""
+    choices = {key: value for key, value in choices.items() if "/" not in key and value}
+    OmegaConf.set_struct(config, False)
+    config.choices = choices
+    if not config.name:
+        encoder = config.encoder.name
+        config.name = f"{choices['model']}-{encoder}" if encoder else choices["model"]
+    return config
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers, every interpolation resolved.
+
+    Raises:
+        ConfigError: An environment variable that the configuration needs is not set.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except InterpolationResolutionError as error:
+        variable = re.search(r"'(\w+)' not found", str(error))
+        what = f"set the environment variable {variable[1]}" if variable else "give the value on the command line"
+        raise ConfigError(_first_line(error), f"{what}, or override data.root=FOLDER") from None
+
+
+def check_choices(overrides: Iterable[str]) -> None:
+    """Refuse group choices that do not exist, sweeps included, before anything runs.
+
+    Raises:
+        ConfigError: With the choices that are nearest to what was written.
+    """
+    known = groups()
+    for override in parse_overrides(overrides):
+        group = override.key_or_group.split("@")[0]
+        if group in known:
+            for choice in _choices(override):
+                if choice not in (*known[group], "null", "None"):
+                    raise ConfigError(f"{group}={choice}: there is no such choice", near(choice, known[group]))
+
+
+def parse_overrides(overrides: Iterable[str]) -> list[Override]:
+    """Parse Hydra overrides.
+
+    Raises:
+        ConfigError: An argument is not of the form ``key=value``.
+    """
+    parsed = []
+    for text in overrides:
+        try:
+            parsed += OverridesParser.create().parse_overrides([text])
+        except HydraException as error:
+            raise ConfigError(f"{text!r} is not an override ({_first_line(error)})", "write key=value") from None
+    return parsed
+
+
+def near(wrong: str, known: Sequence[str]) -> str:
+    """A remedy that names the nearest known words, or all of them."""
+    matches = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(matches)}? choices: {', '.join(known)}"
+
+
+def _choices(override: Override) -> Iterator[str]:
+    if override.is_delete():
+        return
+    if override.is_sweep_override():
+        if override.is_choice_sweep():
+            yield from (str(item) for item in override.sweep_string_iterator())
+    else:
+        value = override.value()
+        yield from (str(item) for item in (value if isinstance(value, list) else [value]))
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _remedy(error: Exception, name: str) -> str:
+    """Near matches among all keys of the configuration, where the error names one key."""
+    wrong = re.search(r"override '?([\w.]+)'?", str(error)) or re.search(r"full_key: ([\w.]+)", str(error))
+    if wrong is None:
+        return "compare with the files under conf/"
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir())):
+        keys = sorted(_keys(compose(name)))
+    matches = difflib.get_close_matches(wrong[1], keys, n=3, cutoff=0.5)
+    last = wrong[1].split(".")[-1]
+    matches = matches or [key for key in keys if key.split(".")[-1] == last][:3]
+    hint = f"did you mean {' or '.join(matches)}? " if matches else ""
+    return f"{hint}a key that is not there yet is added with a plus: +{wrong[1]}=..."
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if OmegaConf.is_dict(node):
+        for key in node:
+            yield f"{prefix}{key}"
+            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+                yield from _keys(node[key], f"{prefix}{key}.")

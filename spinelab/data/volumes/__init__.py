@@ -1,0 +1,1 @@
+"""Scans and masks: files, geometry, grey values."""

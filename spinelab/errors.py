@@ -1,0 +1,31 @@
+"""What a user reads when input is bad: the file, what was found, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SpinelabError(Exception):
+    """Bad data, a bad configuration or a bad run folder; never a bug of the caller's code (that is `ValueError`).
+
+    Args:
+        found: What was found, in one sentence.
+        remedy: What to do about it, in one sentence.
+        file: The file or folder that it is about.
+    """
+
+    def __init__(self, found: str, remedy: str, file: Path | str | None = None) -> None:
+        self.found, self.remedy, self.file = found, remedy, None if file is None else Path(file)
+        super().__init__(f"{f'{file}: ' if file is not None else ''}{found}\n  what to do: {remedy}")
+
+
+class DataError(SpinelabError):
+    """An image, a mask or a data set cannot be used as it is."""
+
+
+class ConfigError(SpinelabError):
+    """A configuration names something unknown, or parts of it do not go together."""
+
+
+class RunError(SpinelabError):
+    """A run folder is missing, unfinished or does not fit the request."""

@@ -1,0 +1,1 @@
+"""Losses: called as `loss(logits (B, K, H, W), target (B, H, W)) -> scalar`, K classes including background."""

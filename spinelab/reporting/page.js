@@ -1,0 +1,44 @@
+"use strict";
+
+// Figures are drawn when they are first shown: a hidden one has no width to fill.
+function draw(section) {
+  for (const plot of section.querySelectorAll(".plot:empty")) {
+    const figure = JSON.parse(plot.nextElementSibling.textContent);
+    Plotly.newPlot(plot, figure.data, figure.layout, { responsive: true, displayModeBar: false });
+  }
+}
+
+const sections = document.querySelectorAll("section.metric");
+const buttons = document.querySelectorAll(".metrics button");
+
+function show(metric) {
+  for (const section of sections) section.hidden = section.dataset.metric !== metric;
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.metric === metric));
+  for (const section of document.querySelectorAll("section:not([hidden])")) draw(section);
+}
+for (const button of buttons) button.addEventListener("click", () => show(button.dataset.metric));
+show(buttons[0].dataset.metric);
+
+// Names sort from A, numbers from the largest; a second click turns it round; what has no value stays last.
+function sort(header) {
+  const index = header.cellIndex;
+  const up = header.hasAttribute("aria-sort") ? header.getAttribute("aria-sort") === "descending" : index === 0;
+  const body = header.closest("table").tBodies[0];
+  const value = (row) => row.cells[index].dataset.value;
+  const order = (a, b) => (index === 0 ? a.localeCompare(b) : a - b) * (up ? 1 : -1);
+  const rows = [...body.rows].sort((a, b) => (value(a) === "") - (value(b) === "") || order(value(a), value(b)));
+  body.append(...rows);
+  for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", up ? "ascending" : "descending");
+}
+for (const button of document.querySelectorAll(".scores thead button"))
+  button.addEventListener("click", () => sort(button.closest("th")));
+
+const dialog = document.querySelector("dialog");
+for (const button of document.querySelectorAll(".enlarge"))
+  button.addEventListener("click", () => {
+    const picture = button.querySelector("img");
+    dialog.querySelector("img").src = picture.src;
+    dialog.querySelector("span").textContent = picture.alt;
+    dialog.showModal();
+  });

@@ -1,0 +1,121 @@
+"""One HTML page that holds everything it shows: it opens offline, years later, on any machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from spinelab.reporting import writers
+from spinelab.reporting.figures import box_figure, colours, curve_figure
+from spinelab.reporting.gallery import make_gallery
+from spinelab.reporting.groups import Group, find_problems
+from spinelab.reporting.results import Results
+from spinelab.reporting.tables import Cell, Table
+
+HERE = Path(__file__).parent
+
+
+def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, ...]) -> str:
+    """The page as text.
+
+    Args:
+        results: What was read, with what was skipped.
+        groups: Rows, as `group_runs` pools them.
+        tables: One a metric; the first is shown first.
+    """
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {"number": writers.number, "interval": writers.interval, "signed": writers.signed}
+    ranked = tuple(row.group for row in tables[0].rows)
+    curves = [(title, curve_figure(ranked, column)) for title, column in
+              (("Against epochs", "epoch"), ("Against time", "seconds"))]  # fmt: skip
+    datasets = sorted({str(run["dataset"]) for run in results.runs})
+    return environment.get_template("page.html.j2").render(
+        title=f"Segmentation of {', '.join(datasets)}: {_models(len(groups))} compared",
+        facts=facts(results, groups),
+        problems=find_problems(results, groups),
+        tables=tables,
+        marks=writers.marks(tables),
+        colours=colours(group.label for group in groups),
+        extras=writers.extras,
+        sort_values=_sort_values,
+        strip=_strip,
+        boxes={(t.metric, column): _embed(box_figure(t, column)) for t in tables for column in t.columns},
+        curves=[(title, _embed(figure)) for title, figure in curves if figure is not None],
+        gallery=make_gallery(ranked),
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def facts(results: Results, groups: tuple[Group, ...]) -> dict[str, str]:
+    """What a reader asks first: data, protocol, split, persons, seeds, budget, machine."""
+    runs = results.runs
+    sides = {side: [len(run.split[side]) for run in runs if side in run.split] for side in ("train", "val", "test")}
+    persons = [f"{_range(counts)} {side}" for side, counts in sides.items() if counts]
+    scored = len(frozenset().union(*({(str(g.runs[0]["dataset"]), p) for p in g.persons} for g in groups)))
+    named = {
+        "Data set": [run["dataset"] for run in runs],
+        "Protocol": [run["protocol"] for run in runs],
+        "Split": [run["split_hash"] for run in runs],
+        "Persons": [" / ".join([*persons, f"{scored} scored in all"])],
+        "Folds": [run["fold"] for run in runs],
+        "Seeds": [run["seed"] for run in runs],
+        "Runs": [len(runs)],
+        "Budget": [f"{epochs} epochs" for run in runs if (epochs := run.setting("trainer.max_epochs")) is not None],
+        "Machine": [_words(run.environment["machine"]) for run in runs if run.environment.get("machine")],
+        "Code": [str(run.environment["git_commit"])[:12] for run in runs if run.environment.get("git_commit")],
+    }
+    return {name: _listed(values) for name, values in named.items() if values}
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value.values())) if isinstance(value, Mapping) else str(value)
+
+
+def _listed(values: list[Any], most: int = 5) -> str:
+    distinct = sorted(set(values))
+    return ", ".join(map(str, distinct[:most])) + (f" and {len(distinct) - most} more" if len(distinct) > most else "")
+
+
+def _range(counts: list[int]) -> str:
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+
+
+def _embed(figure: go.Figure) -> Markup:
+    """JSON that may stand inside a script element: nothing in a case's name can close it."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _sort_values(table: Table) -> dict[str, list[float | None]]:
+    """Row label -> a number for each column after the first, None for nothing."""
+    return {
+        row.group.label: [
+            *(None if math.isnan(cell.summary.mean) else cell.summary.mean for cell in row.cells),
+            row.group.measured("parameters"),
+            row.group.measured("training_seconds"),
+        ]
+        for row in table.rows
+    }
+
+
+def _strip(table: Table, cell: Cell) -> str:
+    """CSS variables that place a cell's interval and mean (percent) on the scale that the whole table shares."""
+    summary = cell.summary
+    ends = [v for row in table.rows for c in row.cells for v in (c.summary.low, c.summary.high, c.summary.mean)]
+    known = [value for value in ends if not math.isnan(value)]
+    bottom, top = min(known), max(known)
+    low, high = (summary.mean, summary.mean) if math.isnan(summary.low) else (summary.low, summary.high)
+    left, middle, right = (100 * (value - bottom) / ((top - bottom) or 1) for value in (low, summary.mean, high))
+    return f"--low:{left:.1f}%;--mean:{middle:.1f}%;--width:{right - left:.1f}%"

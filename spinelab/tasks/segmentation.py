@@ -1,0 +1,77 @@
+"""The one LightningModule: a network, a loss, an optimizer and a schedule, and one step shared by all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from spinelab.losses.deep_supervision import DeepSupervision
+from spinelab.types import Batch
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
+
+
+class SegmentationTask(lightning.LightningModule):
+    """Trains any network that maps (B, C, H, W) images to (B, K, H, W) logits.
+
+    Scores are not computed here: callbacks take `prediction` from the validation step's output.
+
+    Args:
+        network: The architecture. Where it has a method `heads(x)` that returns several logits, main first, all of
+            them are trained (deep supervision).
+        loss: (logits (B, K, H, W), target (B, H, W)) -> scalar.
+        optimizer: Parameters -> optimizer.
+        scheduler: (optimizer, total steps) -> schedule, stepped after every batch.
+        channels_last: Keep the network and the images in channels-last memory order, which is faster for
+            convolutions on processors and tensor cores.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = network.to(memory_format=self.memory_format)
+        self.loss = loss
+        self.heads_loss = DeepSupervision(loss)
+        self.optimizer, self.scheduler = optimizer, scheduler
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, H, W) of images (B, C, H, W)."""
+        return self.network(image.to(memory_format=self.memory_format))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of all heads."""
+        loss = self._training_loss(batch["image"].to(memory_format=self.memory_format), batch["mask"])
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["mask"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
+        """Loss of the main output, and the predicted class indices (B, H, W) for the callbacks."""
+        logits = self(batch["image"])
+        loss = self.loss(logits, batch["mask"])
+        self.log("val/loss", loss, batch_size=len(batch["mask"]), sync_dist=True)
+        return {"loss": loss, "prediction": logits.argmax(dim=1)}
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer over the parameters that are not frozen, and its schedule by step."""
+        optimizer = self.optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        schedule = self.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _training_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        if hasattr(self.network, "heads"):
+            return self.heads_loss(self.network.heads(image), mask)  # type: ignore[operator]
+        return self.loss(self.network(image), mask)

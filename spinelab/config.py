@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
@@ -29,20 +31,14 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictCo
     Raises:
         ConfigError: An override names something that does not exist; the message carries near matches.
     """
-    check_choices(overrides)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), job_name="spinelab"):
-        try:
-            config = compose(name, list(overrides), return_hydra_config=True)
-        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
-            raise ConfigError(_first_line(error), _remedy(error, name)) from None
+    config = _compose(settle(overrides, name), name)
     choices = config.hydra.runtime.choices
-    return finish(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices)
+    return finish(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), choices)
 
 
 def finish(config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
     """Record the chosen group names (`choices`) and give the run its display name."""
-    choices = {key: value for key, value in choices.items() if "/" not in key and value}
+    choices = {key: value for key, value in choices.items() if not set("/@") & set(key) and value}
     OmegaConf.set_struct(config, False)
     config.choices = choices
     if not config.name:
@@ -65,19 +61,65 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(_first_line(error), f"{what}, or override data.root=FOLDER") from None
 
 
-def check_choices(overrides: Iterable[str]) -> None:
-    """Refuse group choices that do not exist, sweeps included, before anything runs.
+def settle(overrides: Sequence[str], name: str = "train") -> list[str]:
+    """Check overrides, and let constructor arguments that no yaml names be given without Hydra's plus sign.
+
+    The yaml files name only what differs from the constructors' defaults, so `model.base=8` is a key that the
+    configuration does not have. It becomes `+model.base=8` where the constructor takes `base`.
+
+    Raises:
+        ConfigError: A choice, a key or an argument does not exist; the message carries near matches.
+    """
+    parsed = check_choices(overrides)
+    chosen = [override for override in parsed if override.key_or_group.split("@")[0] in groups()]
+    base = _compose([_first_choice(override) for override in chosen], name)
+    return [_with_plus(override, base) for override in parsed]
+
+
+def _with_plus(override: Override, base: DictConfig) -> str:
+    text, key = str(override.input_line), override.key_or_group
+    parent, _, last = key.rpartition(".")
+    plain = not (override.is_add() or override.is_delete() or override.is_force_add())
+    if not plain or not parent or OmegaConf.select(base, key, throw_on_missing=False, default=base) is not base:
+        return text
+    node = OmegaConf.select(base, parent)
+    if not (OmegaConf.is_dict(node) and "_target_" in node):
+        return text
+    known = _parameters(str(node["_target_"]))
+    if last not in known and "**" not in known:
+        raise ConfigError(f"{key}: {node['_target_']} takes no {last!r}", near(last, [*known]))
+    return f"+{text}"
+
+
+def _parameters(target: str) -> list[str]:
+    """Names of a constructor's arguments, and "**" if it takes any."""
+    parameters = inspect.signature(get_method(target)).parameters.values()
+    return ["**" if p.kind is p.VAR_KEYWORD else p.name for p in parameters if p.name not in ("in_channels", "classes")]
+
+
+def _compose(overrides: Sequence[str], name: str) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), job_name="spinelab"):
+        try:
+            return compose(name, list(overrides), return_hydra_config=True)
+        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+            raise ConfigError(_first_line(error), _remedy(error, name)) from None
+
+
+def check_choices(overrides: Iterable[str]) -> list[Override]:
+    """Parse overrides, and refuse group choices that do not exist, sweeps included, before anything runs.
 
     Raises:
         ConfigError: With the choices that are nearest to what was written.
     """
-    known = groups()
-    for override in parse_overrides(overrides):
+    known, parsed = groups(), parse_overrides(overrides)
+    for override in parsed:
         group = override.key_or_group.split("@")[0]
         if group in known:
             for choice in _choices(override):
                 if choice not in (*known[group], "null", "None"):
                     raise ConfigError(f"{group}={choice}: there is no such choice", near(choice, known[group]))
+    return parsed
 
 
 def parse_overrides(overrides: Iterable[str]) -> list[Override]:
@@ -110,6 +152,11 @@ def _choices(override: Override) -> Iterator[str]:
     else:
         value = override.value()
         yield from (str(item) for item in (value if isinstance(value, list) else [value]))
+
+
+def _first_choice(override: Override) -> str:
+    """A sweep over a group as its first choice, anything else as it is."""
+    return f"{override.key_or_group}={next(_choices(override))}" if override.is_sweep_override() else str(override.input_line)
 
 
 def _first_line(error: Exception) -> str:

@@ -18,6 +18,10 @@ class SpinelabError(Exception):
         self.found, self.remedy, self.file = found, remedy, None if file is None else Path(file)
         super().__init__(f"{f'{file}: ' if file is not None else ''}{found}\n  what to do: {remedy}")
 
+    def __reduce__(self) -> tuple[type[SpinelabError], tuple[str, str, Path | None]]:
+        """Cross process borders whole, which exceptions of several arguments do not by themselves."""
+        return type(self), (self.found, self.remedy, self.file)
+
 
 class DataError(SpinelabError):
     """An image, a mask or a data set cannot be used as it is."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.callbacks.wandb_run import Panel, WandbRun
 from spinelab.types import Batch
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
@@ -69,7 +69,7 @@ class ValidationPanels(lightning.Callback):
 
     def __init__(self, classes: Sequence[str], every: int = 10, volumes: int = 4) -> None:
         self.classes, self.every, self.volumes = list(classes), every, volumes
-        self.seen: dict[int, tuple[int, np.ndarray, np.ndarray, np.ndarray]] = {}
+        self.seen: dict[int, tuple[int, Panel]] = {}
 
     def on_validation_batch_end(
         self,
@@ -85,13 +85,19 @@ class ValidationPanels(lightning.Callback):
             return
         for i, volume in enumerate(batch["volume"].tolist()):
             foreground = int((batch["mask"][i] > 0).sum())
-            if volume < self.volumes and foreground >= self.seen.get(volume, (-1,))[0]:
-                arrays = (batch["image"][i, 0], batch["mask"][i], outputs["prediction"][i])
-                self.seen[volume] = (foreground, *(array.float().cpu().numpy() for array in arrays))  # type: ignore[assignment]
+            if volume < self.volumes and (volume not in self.seen or foreground > self.seen[volume][0]):
+                self.seen[volume] = (foreground, _panel(batch, outputs["prediction"], i))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log what was kept."""
         if self.seen and isinstance(trainer.logger, WandbRun):
-            pictures = [arrays for _, *arrays in self.seen.values()]
-            trainer.logger.log_panels("val/panels", pictures, self.classes)  # type: ignore[arg-type]
+            trainer.logger.log_panels("val/panels", [panel for _, panel in self.seen.values()], self.classes)
         self.seen = {}
+
+
+def _panel(batch: Batch, prediction: Tensor, i: int) -> Panel:
+    height, width = batch["size"][i].tolist()
+    image, truth, found = (
+        array[:height, :width].float().cpu().numpy() for array in (batch["image"][i, 0], batch["mask"][i], prediction[i])
+    )
+    return image, truth, found

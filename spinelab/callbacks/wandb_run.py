@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 import wandb
+
+
+Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""(image, truth, prediction) of one slice, each (H, W)."""
 
 
 class WandbRun(Logger):
@@ -44,7 +49,7 @@ class WandbRun(Logger):
     ) -> None:
         super().__init__()
         self._id, self._name = id, name
-        self._init = dict(
+        self._init: dict[str, Any] = dict(
             project=project, id=id, name=name, dir=folder, config=dict(config), mode=mode, group=group,
             tags=list(tags), job_type="train", resume="allow" if mode == "online" else None, reinit="create_new",
         )  # fmt: skip
@@ -75,12 +80,12 @@ class WandbRun(Logger):
         self._safely(lambda: self._run.log({**metrics, "trainer/global_step": step}))
 
     @rank_zero_only
-    def log_panels(self, key: str, panels: Sequence[Sequence[np.ndarray]], classes: Sequence[str]) -> None:
+    def log_panels(self, key: str, panels: Sequence[Panel], classes: Sequence[str]) -> None:
         """Log pictures whose truth and prediction can be switched on and off by class name.
 
         Args:
             key: Name in W&B.
-            panels: (image, truth, prediction) arrays of shape (H, W).
+            panels: Slices.
             classes: Names of the foreground classes.
         """
         self._safely(lambda: self._run.log({key: [_picture(*panel, classes) for panel in panels]}))
@@ -110,6 +115,8 @@ class WandbRun(Logger):
             action()
         except Exception as error:
             self._broken = True
+            with suppress(Exception):
+                wandb.teardown()  # so that the next job of this process starts a service of its own
             warnings.warn(f"Weights & Biases stopped ({error}); the files in the run folder go on.", stacklevel=2)
 
 

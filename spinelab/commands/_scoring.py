@@ -13,13 +13,12 @@ from rich.table import Table
 from torch import nn
 
 from spinelab.callbacks.panels import draw_panel
+from spinelab.callbacks.wandb_run import Panel
 from spinelab.data.volumes.io import write_mask
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.reporting.statistics import person_values, summarise
 from spinelab.tasks.evaluation import Scored, best_slice, case_rows, evaluate_case
 from spinelab.types import Case, LabelMap
-
-Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def score_cases(

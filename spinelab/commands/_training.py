@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def fit(config: DictConfig, run: Run) -> Fitted:
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
     slices = build.cache(config, cases)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what matters is announced below
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     task = build.task(config, labels)
     data = build.datamodule(config, slices, split)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spinelab.commands._arguments import options
 from spinelab.errors import ConfigError
@@ -22,11 +23,11 @@ def main(arguments: Sequence[str]) -> int:
     given = options(
         arguments, ("out", "persons", "seed", "sequences", "plane", "thickness_mm"), required=("out",)
     )
+    keywords: dict[str, Any] = {key: given[key] for key in ("plane",) if key in given}
+    keywords["sequences"] = tuple(given.get("sequences", "T2").split(","))
     try:
-        numbers = {key: int(given[key]) for key in ("persons", "seed", "thickness_mm") if key in given}
-        extra = {"plane": given["plane"]} if "plane" in given else {}
-        sequences = tuple(given.get("sequences", "T2").split(","))
-        folder = generate(Path(given["out"]), sequences=sequences, **numbers, **extra)
+        keywords |= {key: int(given[key]) for key in ("persons", "seed", "thickness_mm") if key in given}
+        folder = generate(Path(given["out"]), **keywords)
     except ValueError as error:
         raise ConfigError(str(error), "see spinelab phantom --help") from None
     print(f"phantom: {folder}")

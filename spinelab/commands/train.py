@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from spinelab.config import check_choices, compose_config, finish
+from spinelab.config import compose_config, finish, settle
 from spinelab.groups import conf_dir
 from spinelab.run import Run
 
@@ -61,10 +61,11 @@ def _finished_score(run: Run) -> float:
 
 
 def _hydra(arguments: Sequence[str]) -> int:
-    check_choices(argument for argument in arguments if not argument.startswith("-"))
     import hydra
 
-    sys.argv = ["spinelab train", *arguments]
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    overrides = settle([argument for argument in arguments if not argument.startswith("-")])
+    sys.argv = ["spinelab train", *flags, *overrides]
     hydra.main(config_path=str(conf_dir()), config_name="train")(job)()
     return 0
 

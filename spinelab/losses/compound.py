@@ -12,7 +12,7 @@ class Compound(nn.Module):
     """Weighted sum of named losses.
 
     Terms are named, not listed, so that a command line can change one: ``loss.weights.dice=0.5``,
-    ``loss.terms.dice.smooth=0.1`` or another loss altogether, ``loss@loss.terms.dice=tversky``.
+    ``loss.terms.ce.weight=[0.2,1,1,1]``, or a whole term, ``loss@loss.terms.dice=tversky``.
 
     Args:
         terms: Name -> loss, each called as ``loss(logits, target) -> scalar``.

@@ -28,7 +28,7 @@ class VolumeConfusion(Metric):
     confusions: Tensor
 
     def __init__(self, volumes: int, classes: int) -> None:
-        super().__init__()
+        super().__init__(compute_with_cache=False)  # a cached result would survive `merge_state`
         if volumes < 1 or classes < 2:
             raise ValueError(f"at least 1 volume and 2 classes expected, got {volumes} and {classes}")
         self.volumes, self.classes = volumes, classes

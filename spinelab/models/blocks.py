@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column of (B, C, H, W) until H and W are multiples of `multiple`."""
-    height, width = x.shape[-2:]
-    below, right = -height % multiple, -width % multiple
+def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 0) -> Tensor:
+    """Repeat the last row and column of (B, C, H, W) until H and W are multiples of `multiple`, at least `minimum`."""
+    below, right = (max(-size % multiple, minimum - size) for size in x.shape[-2:])
     return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
 

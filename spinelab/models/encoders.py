@@ -112,21 +112,29 @@ def drop_unused(net: nn.Module, in_channels: int, name: str) -> None:
     """
     parameters, training = list(net.parameters()), net.training
     try:
-        maps = net.eval()(torch.zeros(1, in_channels, 64, 64, device=parameters[0].device))
+        with torch.enable_grad():  # pruning happens where nobody needs gradients
+            maps = net.eval()(torch.zeros(1, in_channels, 64, 64, device=parameters[0].device))
+            total = torch.stack([m.sum() for m in maps[1:] if m.numel()]).sum()
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
             f"encoder {name} does not take images of any size: {error}", "choose a convolutional encoder"
         ) from error
-    total = torch.stack([m.sum() for m in maps[1:] if m.numel()]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     _remove(net.train(training), {id(p) for p, g in zip(parameters, gradients, strict=True) if g is None})
+
+
+class _Skipped(nn.Module):
+    """In place of an unused layer; some encoders still call it, and discard what it returns."""
+
+    def forward(self, x: Tensor, *_: Any) -> Tensor:
+        return x
 
 
 def _remove(module: nn.Module, unused: set[int]) -> None:
     for name, child in module.named_children():
         ids = {id(p) for p in child.parameters()}
         if ids and ids <= unused:
-            setattr(module, name, nn.Identity())
+            setattr(module, name, _Skipped())
         else:
             _remove(child, unused)
 

@@ -12,6 +12,12 @@ from spinelab.errors import ConfigError
 from spinelab.models.blocks import crop_like, pad_to_multiple
 from spinelab.models.encoders import Settings, check_encoder, drop_unused, explained, smp_weights
 
+SIZE = 32
+"""Images are padded to multiples of this."""
+
+MINIMUM = {"pan": 128}
+"""PAN pools its map at stride 16 three times."""
+
 DEFAULT_ENCODER = "resnet18"
 """These architectures have no form without an encoder."""
 
@@ -42,7 +48,7 @@ def build(
             architecture, name, smp_weights(name, weights), in_channels=in_channels, classes=classes, **options
         )
     drop_unused(network.encoder, in_channels, name)
-    return PaddedNetwork(network, multiple=32)
+    return PaddedNetwork(network, minimum=MINIMUM.get(architecture, SIZE))
 
 
 def _check_architecture(architecture: str) -> None:
@@ -53,11 +59,11 @@ def _check_architecture(architecture: str) -> None:
 
 
 class PaddedNetwork(nn.Module):
-    """A network that needs multiples of `multiple` pixels, for images of any size."""
+    """A network that needs multiples of 32 pixels, and no fewer than `minimum`, for images of any size."""
 
-    def __init__(self, network: nn.Module, multiple: int) -> None:
+    def __init__(self, network: nn.Module, minimum: int = SIZE) -> None:
         super().__init__()
-        self.network, self.multiple = network, multiple
+        self.network, self.minimum = network, minimum
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, K, H, W).
@@ -66,5 +72,5 @@ class PaddedNetwork(nn.Module):
         in training a batch of one (the last of an epoch) runs as a pair of twins, whose mean and variance are its own.
         """
         batch = x.repeat(2, 1, 1, 1) if self.training and x.shape[0] == 1 else x
-        logits: Tensor = self.network(pad_to_multiple(batch, self.multiple))
+        logits: Tensor = self.network(pad_to_multiple(batch, SIZE, self.minimum))
         return crop_like(logits[: x.shape[0]], x)

@@ -118,9 +118,9 @@ def _is_there(root: Path, parameters: Parameters) -> bool:
     try:
         found = json.loads((root / PARAMETERS_FILE).read_text())
     except (OSError, ValueError):
-        raise DataError(
-            "exists and is not a phantom data set", "give another folder, or remove this one", root
-        ) from None
+        found = None
+    if not isinstance(found, dict):
+        raise DataError("exists and is not a phantom data set", "give another folder, or remove this one", root)
     if found != wanted:
         differs = [
             f"{key} {found.get(key)} instead of {value}" for key, value in wanted.items() if found.get(key) != value

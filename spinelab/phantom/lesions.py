@@ -91,8 +91,9 @@ def _intramedullary(rng: np.random.Generator, spine: Spine) -> Lesion:
 def _vertebral(rng: np.random.Generator, kind: LesionKind, spine: Spine) -> Lesion:
     index = int(rng.integers(1, 6))  # T11 to L3, which lie wholly in the field
     height = spine.vertebrae[index].height
-    radius = rng.uniform(7, 13) if kind == "extradural" else rng.uniform(6, 12)
-    centre = (rng.uniform(-7, 7), rng.uniform(-0.3, 0.6) * spine.half_depth, rng.uniform(-0.2, 0.2) * height)
+    # A metastasis sits at the posterior wall, from where it grows into the canal.
+    radius, behind = (rng.uniform(8, 13), (0.4, 0.75)) if kind == "extradural" else (rng.uniform(6, 12), (-0.3, 0.6))
+    centre = (rng.uniform(-7, 7), rng.uniform(*behind) * spine.half_depth, rng.uniform(-0.2, 0.2) * height)
     return Lesion(kind, centre, (radius, radius, 0.85 * radius), index, rng.uniform(2, 7))
 
 

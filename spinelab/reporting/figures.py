@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from spinelab.reporting.files import write_atomically
 from spinelab.reporting.groups import Group
-from spinelab.reporting.statistics import person_values
-from spinelab.reporting.tables import MEAN, Table
+from spinelab.reporting.tables import MEAN, Cell, Table
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C", "#F0E442")
 """Told apart by colour-blind readers (Okabe and Ito 2008); grey in place of black, which a dark page would hide."""
 _GREY = "rgba(128,128,128,0.25)"
 _POINTS = 12
+_DASHES = ("solid", "dash", "dot")
+"""Lines of one colour that would otherwise look the same."""
 
 
 def colours(labels: Iterable[str]) -> dict[str, str]:
@@ -35,7 +36,7 @@ def box_figure(table: Table, column: str) -> go.Figure:
     colour = colours(row.group.label for row in table.rows)
     figure = go.Figure()
     for row in table.rows:
-        persons = _persons(row.group, table.metric, column)
+        persons = _known(row.cells[table.columns.index(column)])
         label = row.group.label
         figure.add_box(
             x=persons["value"].tolist(), y=[label] * len(persons), name=label, orientation="h",
@@ -59,18 +60,23 @@ def curve_figure(groups: tuple[Group, ...], against: str) -> go.Figure | None:
     Returns:
         A line a run, or None if no run has logged both.
     """
-    colour = colours(group.label for group in groups)
+    labels = [group.label for group in groups]
+    colour = colours(labels)
+    dash = {label: _DASHES[i // len(OKABE_ITO) % len(_DASHES)] for i, label in enumerate(sorted(labels))}
     figure = go.Figure()
     for group in groups:
         for curve in _curves(group, against):
             x = curve[against] / 60 if against == "seconds" else curve[against]
             figure.add_scatter(
                 x=x.tolist(), y=curve["val/dice"].tolist(), name=group.label, legendgroup=group.label,
-                showlegend=all(trace.name != group.label for trace in figure.data), mode="lines",
-                line={"color": colour[group.label], "width": 1.8}, opacity=0.85,
+                showlegend=all(trace.name != group.label for trace in figure.data),
+                mode="lines" if len(curve) > 2 else "lines+markers",
+                line={"color": colour[group.label], "width": 1.8, "dash": dash[group.label]}, opacity=0.85,
                 hovertemplate="%{y:.3f} at %{x:.4g}<extra>" + group.label + "</extra>",
             )  # fmt: skip
-    figure.update_layout(_layout(), height=360, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    figure.update_layout(
+        _layout(), height=310 + 12 * len(groups), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    )
     figure.update_xaxes(title="minutes of training" if against == "seconds" else "epoch", rangemode="tozero")
     figure.update_yaxes(title="validation Dice")
     return figure if figure.data else None
@@ -98,11 +104,13 @@ def box_figure_png(table: Table, path: Path, dpi: int = 150) -> Path:
 def _draw_boxes(axis: Axes, table: Table, column: str) -> None:
     colour = colours(row.group.label for row in table.rows)
     for i, row in enumerate(table.rows):
-        values = _persons(row.group, table.metric, column)["value"].to_numpy()
+        values = _known(row.cells[table.columns.index(column)])["value"].to_numpy()
+        if not len(values):
+            continue
         tint = colour[row.group.label]
         style = {"color": tint, "linewidth": 1.2}
         axis.bxp(
-            [_box(values)] if len(values) else [], positions=[i][: len(values)], orientation="horizontal", widths=0.55,
+            [_box(values)], positions=[i], orientation="horizontal", widths=0.55,
             showfliers=False, patch_artist=True, boxprops={"facecolor": tint + "33", "edgecolor": tint},
             medianprops=style, whiskerprops=style, capprops=style,
         )  # fmt: skip
@@ -126,8 +134,9 @@ def _box(values: NDArray[np.float64]) -> dict[str, float]:
     return {"q1": low, "med": middle, "q3": high, **ends}
 
 
-def _persons(group: Group, metric: str, column: str) -> pd.DataFrame:
-    return person_values(group.cases, metric, None if column == MEAN else column).dropna(subset="value")
+def _known(cell: Cell) -> pd.DataFrame:
+    """The persons that have a value."""
+    return cell.persons.dropna(subset="value")
 
 
 def _hover(group: Group, metric: str, column: str, persons: pd.DataFrame) -> list[str]:

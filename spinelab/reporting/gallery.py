@@ -14,7 +14,7 @@ from spinelab.errors import RunError
 from spinelab.reporting.groups import Group
 from spinelab.reporting.results import Run
 
-CASES, PICTURES, WIDTH = 8, 72, 720
+CASES, PICTURES, WIDTH = 8, 72, 640
 """At most so many cases and pictures (a case is left out rather than a model), each at most so many pixels wide."""
 
 

@@ -70,8 +70,8 @@ def facts(results: Results, groups: tuple[Group, ...]) -> dict[str, str]:
         "Seeds": [run["seed"] for run in runs],
         "Runs": [len(runs)],
         "Budget": [f"{epochs} epochs" for run in runs if (epochs := run.setting("trainer.max_epochs")) is not None],
-        "Machine": [_words(run.environment["machine"]) for run in runs if run.environment.get("machine")],
-        "Code": [str(run.environment["git_commit"])[:12] for run in runs if run.environment.get("git_commit")],
+        "Machine": [machine for run in runs if (machine := _machine(run.environment))],
+        "Code": [str(run.environment["commit"])[:12] for run in runs if run.environment.get("commit")],
     }
     return {name: _listed(values) for name, values in named.items() if values}
 
@@ -80,8 +80,9 @@ def _models(count: int) -> str:
     return "1 model" if count == 1 else f"{count} models"
 
 
-def _words(value: Any) -> str:
-    return ", ".join(map(str, value.values())) if isinstance(value, Mapping) else str(value)
+def _machine(environment: Mapping[str, Any]) -> str:
+    cores = f"{environment['cores']} cores" if environment.get("cores") else ""
+    return ", ".join(str(part) for part in (environment.get("gpu"), environment.get("processor"), cores) if part)
 
 
 def _listed(values: list[Any], most: int = 5) -> str:
@@ -104,7 +105,7 @@ def _sort_values(table: Table) -> dict[str, list[float | None]]:
         row.group.label: [
             *(None if math.isnan(cell.summary.mean) else cell.summary.mean for cell in row.cells),
             row.group.measured("parameters"),
-            row.group.measured("training_seconds"),
+            row.group.measured("seconds"),
         ]
         for row in table.rows
     }

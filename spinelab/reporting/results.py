@@ -31,8 +31,8 @@ class Run:
         folder: Where it lies.
         config: The resolved configuration.
         split: ``split.json``: protocol, seed, fold, train, val, test, hash.
-        environment: ``environment.json``; the tables use `parameters` (a count), `training_seconds`, `git_commit`,
-            `machine`.
+        environment: ``environment.json``; the tables use `parameters` (a count) and `seconds`, the page
+            `commit`, `gpu`, `processor` and `cores`.
         curve: ``metrics.csv``, one row an epoch; empty if there is none.
         cases: ``cases.parquet``, tidy, `COLUMNS`.
     """
@@ -103,17 +103,18 @@ def read_runs(paths: Iterable[Path | str]) -> Results:
             f"no run was found in {', '.join(map(str, paths)) or 'no path at all'}",
             "give a run folder (it holds config.yaml and cases.parquet) or a folder that contains such folders",
         )
-    runs: dict[str, Run] = {}
+    runs: dict[tuple[str, ...], Run] = {}
     skipped = []
     for folder in folders:
         if not (folder / "cases.parquet").is_file():
             skipped.append(f"{folder.name} was skipped: it is unfinished (it has no cases.parquet).")
             continue
         run = _read_run(folder)
-        if run["run"] in runs:
-            skipped.append(f"{folder.name} was skipped: it is a copy of {runs[run['run']].folder.name}.")
+        identity = tuple(str(run[column]) for column in ("run", "dataset", "protocol"))
+        if identity in runs:
+            skipped.append(f"{folder.name} was skipped: it is a copy of {runs[identity].folder.name}.")
             continue
-        runs[run["run"]] = run
+        runs[identity] = run
     if not runs:
         raise RunError(
             f"none of {len(folders)} runs is finished (no cases.parquet), e.g. {folders[0]}",

@@ -76,8 +76,8 @@ def person_values(cases: pd.DataFrame, metric: str, cls: str | None) -> pd.DataF
     rows = rows.assign(value=rows["value"].astype(float))
     volumes = rows.groupby(["person", "run", "class"])["value"].mean()
     values = volumes.groupby(["person", "run"]).mean().groupby("person").mean()
-    counts = {state: (rows["state"] == state).groupby(rows["person"]).sum() for state in STATES}
-    return pd.DataFrame({"value": values, **counts})
+    counts = pd.DataFrame({state: rows["state"] == state for state in STATES}).groupby(rows["person"]).sum()
+    return counts.assign(value=values)
 
 
 def summarise(persons: pd.DataFrame) -> Summary:

@@ -22,6 +22,8 @@ TITLES = {
     "miou": "Mean IoU",
 }
 """Known metrics in the order in which they are shown; others follow."""
+SIZES = ("truth_volume", "predicted_volume")
+"""Measured for each case, but neither more nor less of them is better: no table ranks them."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Cell:
     """One model, one column.
 
     Attributes:
+        persons: One value a person, as `person_values` returns them.
         summary: Mean, interval and counts.
         difference: Paired difference to the best row of the column; None if there is nothing to pair with.
         best: Best mean among the rows that were tested on the same persons (at least two).
         tied: The best, but not distinguishable from the runner-up.
     """
 
+    persons: pd.DataFrame
     summary: Summary
     difference: Difference | None = None
     best: bool = False
@@ -68,7 +72,8 @@ class Table:
     @property
     def title(self) -> str:
         """What a reader calls the metric."""
-        return TITLES.get(self.metric, self.metric.replace("_", " "))
+        words = self.metric.replace("_", " ")
+        return TITLES.get(self.metric, words[:1].upper() + words[1:])
 
 
 def make_tables(groups: tuple[Group, ...]) -> tuple[Table, ...]:
@@ -76,10 +81,12 @@ def make_tables(groups: tuple[Group, ...]) -> tuple[Table, ...]:
     held = pd.concat([group.cases[["metric", "unit"]] for group in groups]).drop_duplicates("metric")
     units = dict(zip(held["metric"], held["unit"], strict=True))
     order = list(TITLES)
-    metrics = sorted(units, key=lambda metric: (order.index(metric) if metric in order else len(order), metric))
+    scores = [metric for metric in units if not metric.startswith(SIZES)]
+    metrics = sorted(scores, key=lambda metric: (order.index(metric) if metric in order else len(order), metric))
     first = make_table(groups, metrics[0], units[metrics[0]])
-    ranked = tuple(row.group for row in sorted(first.rows, key=lambda row: _badness(row.cells[-1], first.unit)))
-    return tuple(make_table(ranked, metric, units[metric]) for metric in metrics)
+    first = replace(first, rows=tuple(sorted(first.rows, key=lambda row: _badness(row.cells[-1], first.unit))))
+    ranked = tuple(row.group for row in first.rows)
+    return first, *(make_table(ranked, metric, units[metric]) for metric in metrics[1:])
 
 
 def make_table(groups: tuple[Group, ...], metric: str, unit: str = "1") -> Table:
@@ -94,7 +101,7 @@ def make_table(groups: tuple[Group, ...], metric: str, unit: str = "1") -> Table
 
 def _column(groups: tuple[Group, ...], metric: str, cls: str | None, unit: str) -> list[Cell]:
     values = [person_values(group.cases, metric, cls) for group in groups]
-    cells = [Cell(summarise(persons)) for persons in values]
+    cells = [Cell(persons, summarise(persons)) for persons in values]
     for comparable in {group.comparable for group in groups}:
         rivals = [i for i, group in enumerate(groups) if group.comparable == comparable and cells[i].summary.n]
         if len(rivals) < 2:

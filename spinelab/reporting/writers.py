@@ -20,10 +20,11 @@ _LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
 
 
 def number(value: float, unit: str = "1") -> str:
-    """A score with three decimals, or a measure with one; a dash if there is none."""
+    """A score with three decimals, a measure with one or (from a thousand) none; a dash if there is no value."""
     if math.isnan(value):
         return "–"
-    return (f"{value:.3f}" if unit == "1" else f"{value:.1f}").replace("-", "−")
+    form = ".3f" if unit == "1" else ".1f" if abs(value) < 1000 else ",.0f"
+    return f"{value:{form}}".replace("-", "−")
 
 
 def interval(part: Summary | Difference, unit: str = "1") -> str:
@@ -52,7 +53,7 @@ def duration(seconds: float | None) -> str:
 
 def extras(row: Row) -> tuple[str, str]:
     """The last columns of every table: parameters in millions and the mean training time of a run."""
-    return millions(row.group.measured("parameters")), duration(row.group.measured("training_seconds"))
+    return millions(row.group.measured("parameters")), duration(row.group.measured("seconds"))
 
 
 def marks(tables: tuple[Table, ...]) -> dict[str, str]:
@@ -155,7 +156,7 @@ def _identity(row: Row) -> dict[str, object]:
         "seeds": " ".join(map(str, group.distinct("seed"))),
         "split_hashes": " ".join(map(str, group.distinct("split_hash"))),
         "parameters": group.measured("parameters"),
-        "training_seconds": group.measured("training_seconds"),
+        "training_seconds": group.measured("seconds"),
         "note": group.note,
     }
 

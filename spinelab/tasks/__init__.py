@@ -1,0 +1,1 @@
+"""What is trained, and how a trained network is applied."""

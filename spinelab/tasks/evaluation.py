@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +58,12 @@ def case_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
     """Tidy rows of one case: person, site, case, class, metric, value, unit, state."""
     truth, prediction = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
     confusion = confusion_matrix(prediction, truth, labels.count)
-    who = {"person": scored.case.person, "site": scored.case.site, "case": scored.case.name}
+    who: dict[str, Any] = {"person": scored.case.person, "site": scored.case.site, "case": scored.case.name}
     rows = []
     for region, indices in labels.region_indices().items():
         counts = region_counts(confusion, indices)
-        values = [(name, value, "1") for name, value in overlap_scores(counts).items()] + _volumes(counts, scored.voxel)
+        values = [(name, value, "1") for name, value in overlap_scores(counts).items()]
+        values += _volumes(counts, scored.voxel)
         rows += [
             who | {"class": region, "metric": name, "value": value, "unit": unit, "state": state(counts)}
             for name, value, unit in values
@@ -78,7 +78,7 @@ def best_slice(scored: Scored) -> int:
     return int(foreground.argmax())
 
 
-def _volumes(counts: Counts, voxel: float | None) -> Sequence[tuple[str, float, str]]:
+def _volumes(counts: Counts, voxel: float | None) -> list[tuple[str, float | None, str]]:
     """Volumes of truth, prediction and false alarm, in mm3 or, where spacing is unknown, in voxels."""
     unit, size = ("voxel", 1.0) if voxel is None else ("mm3", voxel)
     voxels = {

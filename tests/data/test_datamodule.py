@@ -92,13 +92,13 @@ class Recorder(L.LightningModule):
         self.seen.setdefault((stage, self.current_epoch), []).extend(pairs)
         return torch.nn.functional.cross_entropy(self.layer(batch["image"]), batch["mask"])
 
-    def training_step(self, batch, _):
+    def training_step(self, batch, batch_idx):
         return self._see(batch, "train")
 
-    def validation_step(self, batch, _):
+    def validation_step(self, batch, batch_idx):
         self._see(batch, "val")
 
-    def test_step(self, batch, _):
+    def test_step(self, batch, batch_idx):
         self._see(batch, "test")
 
     def configure_optimizers(self):

@@ -70,9 +70,7 @@ def test_bad_fractions(fractions):
         holdout(PERSONS, fractions=fractions)
 
 
-@given(
-    persons=st.lists(names, min_size=6, unique=True), folds=st.integers(2, 6), seed=seeds, val=st.floats(0, 0.6)
-)
+@given(persons=st.lists(names, min_size=6, unique=True), folds=st.integers(2, 6), seed=seeds, val=st.floats(0, 0.6))
 def test_kfold_tests_each_person_once(persons, folds, seed, val):
     splits = [kfold(persons, folds=folds, fold=fold, seed=seed, val_fraction=val) for fold in range(folds)]
     assert sorted(person for split in splits for person in split.test) == sorted(persons)
@@ -218,6 +216,6 @@ def test_configurations_split(path, tmp_path):
         holdout(PERSONS).save(tmp_path / "s.json")
         content["path"] = str(tmp_path / "s.json")
     protocol = instantiate(content, _execution_whitelist_=["spinelab.*"])
-    split = protocol(persons=PERSONS, sites={person: "north" for person in PERSONS})
+    split = protocol(persons=PERSONS, sites=dict.fromkeys(PERSONS, "north"))
     assert_covers(split, PERSONS)
     assert split.protocol == ("holdout" if path.stem == "file" else path.stem)

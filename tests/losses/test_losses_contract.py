@@ -87,6 +87,12 @@ def test_bf16_autocast_gives_finite_float32(loss: nn.Module, classes: int, absen
     torch.testing.assert_close(value, loss(logits.detach().float(), target))
 
 
+def test_half_precision_without_autocast(loss: nn.Module) -> None:
+    """A network that was cast to bfloat16 gives such logits with no autocast to help."""
+    target, logits = truth(5), noise(5).bfloat16()
+    torch.testing.assert_close(loss(logits, target), loss(logits.float(), target))
+
+
 def test_gradient_leads_downhill(loss: nn.Module) -> None:
     target, logits = truth(3), noise(3).requires_grad_()
     before = loss(logits, target)

@@ -49,8 +49,7 @@ def draw_panel(file: Path, seed: int) -> None:
     picture.save(file)
 
 
-@pytest.fixture
-def write_run(tmp_path: Path) -> Writer:
+def writer_into(top: Path) -> Writer:
     """Writes a finished run under ``runs/``; keyword arguments change what is in it."""
 
     def write(
@@ -59,7 +58,7 @@ def write_run(tmp_path: Path) -> Writer:
         rows: list[dict[str, object]] | None = None, protocol: str = "holdout",
     ) -> Path:  # fmt: skip
         name = f"{dataset}-{model}-{fold}-{seed}"
-        folder = tmp_path / "runs" / dataset / name.replace(" ", "_")
+        folder = top / "runs" / dataset / name.replace(" ", "_")
         (folder / "panels").mkdir(parents=True)
         identity: dict[str, object] = {"run": name, "model": model, "dataset": dataset, "protocol": protocol}
         identity |= {"fold": fold, "seed": seed, "split_hash": split_hash}
@@ -69,8 +68,8 @@ def write_run(tmp_path: Path) -> Writer:
         (folder / "config.yaml").write_text(yaml.safe_dump(config | {"model": {"_target_": f"models.{model}"}}))
         split = {"protocol": protocol, "seed": seed, "fold": fold, "hash": split_hash, "test": list(persons)}
         (folder / "split.json").write_text(json.dumps(split | {"train": ["t1", "t2", "t3"], "val": ["v1"]}))
-        facts = {"parameters": int(level * 3e7), "training_seconds": 750.0, "git_commit": "0123456789abcdef"}
-        (folder / "environment.json").write_text(json.dumps(facts | {"machine": "test machine, 2 cores"}))
+        facts = {"parameters": int(level * 3e7), "seconds": 750.0, "commit": "0123456789abcdef"}
+        (folder / "environment.json").write_text(json.dumps(facts | {"processor": "test machine", "cores": 2}))
         epoch = np.arange(epochs)
         curve = {"epoch": epoch, "seconds": 12.0 * epoch, "val/dice": level * (1 - np.exp(-epoch / (2 + 9 * level)))}
         pd.DataFrame(curve).to_csv(folder / "metrics.csv", index=False)
@@ -82,9 +81,16 @@ def write_run(tmp_path: Path) -> Writer:
 
 
 @pytest.fixture
-def four_models(write_run: Writer, tmp_path: Path) -> Path:
-    """Four models, two seeds each, five persons, three classes, panels."""
+def write_run(tmp_path: Path) -> Writer:
+    return writer_into(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def four_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four models, two seeds each, five persons, three classes, panels; not to be changed by a test."""
+    top = tmp_path_factory.mktemp("four")
+    write_run = writer_into(top)
     for model, level in MODELS.items():
         for seed in (0, 1):
             write_run(model, level=level, seed=seed, panels=seed == 0)
-    return tmp_path / "runs"
+    return top / "runs"

@@ -47,13 +47,12 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-@pytest.fixture
-def out(four_models, tmp_path):
-    compare([four_models], tmp_path / "out")
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def out(four_models, tmp_path_factory):
+    return compare([four_models], tmp_path_factory.mktemp("out") / "new").parent
 
 
-def test_compare_writes_everything_and_nothing_else(out):
+def test_compare_writes_everything_and_nothing_else(out, four_models):
     names = {file.name for file in out.iterdir()}
     assert names == {"table.md", "table.csv", "table.tex", "boxes.png", "index.html"}
     with Image.open(out / "boxes.png") as picture:
@@ -77,9 +76,17 @@ def test_compare_writes_everything_and_nothing_else(out):
     shown = {
         figure_text for figure in page.figures for trace in figure["data"] for figure_text in trace.get("text", [])
     }
-    for case in pd.read_parquet(next(out.parent.rglob("cases.parquet")))["case"].unique():
+    for case in pd.read_parquet(next(four_models.rglob("cases.parquet")))["case"].unique():
         assert any(case in hover for hover in shown)
-    for fact in ("phantom", "holdout", "abc123", "3 train / 1 val / 5 test", "20 epochs", "0123456789ab"):
+    for fact in (
+        "phantom",
+        "holdout",
+        "abc123",
+        "3 train / 1 val / 5 test",
+        "20 epochs",
+        "test machine, 2 cores",
+        "0123456789ab",
+    ):
         assert fact in words
     assert len(page.figures) == 5 * 4 + 2
     assert page.tags.count("img") == 8 * 4 + 1
@@ -118,11 +125,12 @@ def test_class_that_no_volume_holds(write_run, tmp_path):
     assert "| – n=0 |" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
-def test_a_failure_leaves_the_older_comparison_whole(write_run, four_models, out):
+def test_a_failure_leaves_the_older_comparison_whole(write_run, out):
     before = {file.name: file.read_bytes() for file in out.iterdir()}
-    (next(four_models.rglob("p5-a.png"))).write_bytes(b"no picture")
+    run = write_run("A", panels=True)
+    (run / "panels" / "p5-a.png").write_bytes(b"no picture")
     with pytest.raises(RunError, match=r"p5-a\.png: is no readable PNG"):
-        compare([four_models], out)
+        compare([run], out)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 

@@ -40,6 +40,13 @@ def test_unfinished_run_and_copy_are_skipped_with_a_sentence(write_run, tmp_path
     assert set(results.skipped) <= set(find_problems(results, group_runs(results)))
 
 
+def test_one_run_evaluated_on_two_data_sets_is_no_copy(write_run, tmp_path):
+    folder = write_run("A")
+    other = write_run("B", dataset="elsewhere") / "cases.parquet"
+    pd.read_parquet(other).assign(run=pd.read_parquet(folder / "cases.parquet")["run"].iloc[0]).to_parquet(other)
+    assert len(read_runs([tmp_path]).runs) == 2
+
+
 def test_nothing_found_and_nothing_finished_are_errors(write_run, tmp_path):
     with pytest.raises(RunError, match="no run was found"):
         read_runs([tmp_path / "nowhere" / "*"])
@@ -75,7 +82,7 @@ def test_case_table_must_be_whole(write_run, tmp_path, spoil):
 
 def test_scored_persons_who_were_trained_on_are_an_error(write_run, tmp_path):
     write_run("A", persons=("p1", "t2"))
-    with pytest.raises(RunError, match="1 scored persons were also trained on, e.g. t2"):
+    with pytest.raises(RunError, match=r"1 scored persons were also trained on, e\.g\. t2"):
         read_runs([tmp_path])
 
 
@@ -83,7 +90,7 @@ def test_runs_with_other_classes_do_not_mix(write_run, tmp_path):
     write_run("A")
     row = {"person": "p1", "site": "", "case": "c", "class": "disc", "metric": "dice", "value": 1.0, "unit": "1"}
     write_run("B", rows=[row | {"state": "present"}])
-    with pytest.raises(RunError, match="scores disc, but .* scores cord, lesion, vertebra"):
+    with pytest.raises(RunError, match=r"scores disc, but .* scores cord, lesion, vertebra"):
         read_runs([tmp_path])
 
 

@@ -65,6 +65,16 @@ def test_mean_over_classes_is_taken_within_a_person_first():
     assert person_values(cases, "dice", None)["value"].to_dict() == pytest.approx({"p1": 0.5, "p2": 0.9})
 
 
+def test_every_seed_weighs_the_same_even_if_one_has_a_false_alarm():
+    cases = table(
+        ("s0", "p1", "cord", 0.8, "present"),
+        ("s0", "p1", "lesion", 0.0, "false_alarm"),
+        ("s1", "p1", "cord", 0.9, "present"),
+        ("s1", "p1", "lesion", None, "absent"),
+    )
+    assert person_values(cases, "dice", None)["value"].to_dict() == pytest.approx({"p1": (0.4 + 0.9) / 2})
+
+
 def test_summary_against_numpy_and_scipy():
     values = np.random.default_rng(3).beta(9, 1, 17)
     summary = summarise(frame(values))

@@ -13,7 +13,7 @@ from spinelab.reporting.tables import MEAN, make_tables
 from spinelab.reporting.writers import duration, escape_latex, number, to_frame, to_latex, to_markdown
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tables(four_models):
     return make_tables(group_runs(read_runs([four_models])))
 
@@ -57,6 +57,13 @@ def test_best_is_not_tied_when_enough_persons_agree(write_run, tmp_path):
     assert other.difference.mean == pytest.approx(-0.29 / 6)
 
 
+def test_nothing_is_best_where_only_one_row_has_a_value(write_run, tmp_path):
+    write_run("A", rows=scores([0.8, 0.7]))
+    write_run("B", rows=scores([None, None]))
+    (table,) = make_tables(group_runs(read_runs([tmp_path])))
+    assert [(row.cells[0].summary.n, row.cells[0].best) for row in table.rows] == [(2, False), (0, False)]
+
+
 def test_lower_is_better_for_distances(write_run, tmp_path):
     write_run("A", rows=scores([9.0, 8.0], "hd95", "mm"))
     write_run("B", rows=scores([2.0, 1.0], "hd95", "mm"))
@@ -64,6 +71,13 @@ def test_lower_is_better_for_distances(write_run, tmp_path):
     assert [row.group.label for row in table.rows] == ["B", "A"]
     assert table.rows[0].cells[0].best
     assert table.columns == ("cord",)  # one class needs no mean
+
+
+def test_sizes_are_no_scores(write_run, tmp_path):
+    rows = scores([500.0, 400.0], "truth_volume", "mm3") + scores([3.0, 0.0], "false_positive_volume", "mm3")
+    write_run("A", rows=rows + scores([0.8, 0.9]))
+    tables = make_tables(group_runs(read_runs([tmp_path])))
+    assert [table.title for table in tables] == ["Dice", "False positive volume (mm3)"]
 
 
 def test_rows_tested_on_other_persons_do_not_compete_and_are_marked(write_run, tmp_path):
@@ -136,4 +150,5 @@ def test_latex_escapes_what_would_break_it():
 def test_numbers_for_people():
     assert number(math.nan) == "–"
     assert [number(0.9126), number(12.34, "mm"), number(-0.5)] == ["0.913", "12.3", "−0.500"]
+    assert number(489369.5, "mm3") == "489,370"
     assert [duration(None), duration(48), duration(750), duration(11520)] == ["–", "48 s", "12.5 min", "3.2 h"]

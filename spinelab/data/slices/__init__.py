@@ -1,0 +1,1 @@
+"""Prepared slices: cache, data set, sampler, augmentation."""

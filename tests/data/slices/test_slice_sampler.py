@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def _draw(length, rank, world, *, shuffle, epoch=0, seed=0):
 def test_training_is_even_and_disjoint(length, world, epoch, seed):
     ranks = [_draw(length, rank, world, shuffle=True, epoch=epoch, seed=seed) for rank in range(world)]
     assert {len(indices) for indices in ranks} == {length // world}
-    drawn = sum(ranks, [])
+    drawn = list(itertools.chain(*ranks))
     assert len(set(drawn)) == len(drawn) > length - world
     assert set(drawn) <= set(range(length))
 
@@ -31,7 +33,7 @@ def test_training_is_even_and_disjoint(length, world, epoch, seed):
 @given(length=st.integers(0, 40), world=st.integers(1, 5))
 def test_evaluation_draws_each_slice_exactly_once(length, world):
     ranks = [_draw(length, rank, world, shuffle=False) for rank in range(world)]
-    assert sorted(sum(ranks, [])) == list(range(length))
+    assert sorted(itertools.chain(*ranks)) == list(range(length))
     assert all(indices == sorted(indices) for indices in ranks)
 
 

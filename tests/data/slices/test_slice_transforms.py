@@ -62,7 +62,7 @@ def test_shapes_types_labels_and_border(picture):
         assert (image.dtype, mask.dtype) == (np.float32, np.uint8)
         assert set(np.unique(mask)) == {0, 7}
         np.testing.assert_allclose(image[[0, 0, -1, -1], [0, -1, 0, -1]], -3, atol=1e-5)
-        assert -3 - 1e-4 <= image.min()
+        assert image.min() >= -3 - 1e-4
         assert image.max() <= 4 + 1e-4
 
 
@@ -97,7 +97,7 @@ def test_intensity_changes_leave_the_mask_and_the_range(picture):
     image, mask = augment(*picture, _rng())
     np.testing.assert_array_equal(mask, picture[1])
     assert not np.allclose(image, picture[0], atol=1e-3)
-    assert -3 - 1e-4 <= image.min()
+    assert image.min() >= -3 - 1e-4
     assert image.max() <= 4 + 1e-4
 
 

@@ -1,0 +1,49 @@
+"""Composing configurations."""
+
+from __future__ import annotations
+
+import pytest
+
+from spinelab.config import check_choices, compose_config, resolved
+from spinelab.errors import ConfigError
+from spinelab.groups import conf_dir, groups
+
+
+def test_every_choice_of_every_group_composes():
+    for group, choices in groups().items():
+        for choice in choices:
+            config = compose_config([f"{group}={choice}"])
+            assert config.choices[group] == choice
+
+
+def test_the_display_name_tells_model_and_encoder():
+    assert compose_config(["model=fcn"]).name == "fcn"
+    assert compose_config(["model=fcn", "encoder=resnet18"]).name == "fcn-resnet18"
+    assert compose_config(["name=mine"]).name == "mine"
+
+
+def test_any_value_can_be_overridden():
+    config = compose_config(["optimizer.lr=0.5", "callbacks.early_stopping.patience=3", "~callbacks.panels"])
+    assert config.optimizer.lr == 0.5
+    assert config.callbacks.early_stopping.patience == 3
+    assert "panels" not in config.callbacks
+
+
+def test_the_review_preset_is_tables_1_and_2():
+    config = resolved(compose_config(["experiment=review"]))
+    assert config["trainer"]["max_epochs"] == 50
+    assert config["loader"]["batch_size"] == 16
+    assert config["optimizer"] == {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1e-3}
+    assert "binary_cross_entropy" in config["loss"]["_target_"]
+    assert config["encoder"]["name"] is None
+
+
+def test_sweeps_are_checked_choice_by_choice():
+    check_choices(["model=unet,unetpp,fcn", "seed=0,1"])
+    with pytest.raises(ConfigError, match="model=fnc"):
+        check_choices(["model=unet,fnc"])
+
+
+def test_yaml_files_hold_no_lists_of_objects():
+    for path in conf_dir().rglob("*.yaml"):
+        assert "- _target_" not in path.read_text(), f"{path}: Hydra cannot merge lists; use a dictionary"

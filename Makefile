@@ -3,15 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-DEMO := runs/demo
 # One thread a worker: with as many workers as cores, more threads only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
 
 .PHONY: demo test test-slow check format clean
 
 demo: $(VENV)/installed  ## make a phantom, train four architectures, compare them
-	$(BIN)/spinelab train -m paths.runs=$(DEMO) experiment=demo model=unet,unetpp,fcn,attention_unet
-	$(BIN)/spinelab compare $(DEMO)
+	$(BIN)/spinelab train -m experiment=demo model=unet,unetpp,fcn,attention_unet
+	$(BIN)/spinelab compare runs/demo
 
 test: $(VENV)/installed  ## the fast tests, with coverage
 	$(PYTEST) -n $(CORES) --cov --cov-report=term --cov-fail-under=90

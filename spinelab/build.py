@@ -15,15 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from spinelab.callbacks.wandb_run import WandbRun
 from spinelab.config import resolved
 from spinelab.data.datamodule import SliceDataModule
-from spinelab.data.slices.cache import Cache
 from spinelab.data.slices.build import build as build_cache
+from spinelab.data.slices.cache import Cache
 from spinelab.data.splits import Split
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import ConfigError, SpinelabError
 from spinelab.run import Run
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.types import Case, LabelMap
-
 
 # What a configuration may call. A run folder from elsewhere brings its own config.yaml, which must not call anything.
 TRUSTED = ("spinelab.*", "torch.nn.*", "torch.optim.*", "lightning.*", "segmentation_models_pytorch.*", "monai.*")

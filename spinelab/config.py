@@ -156,7 +156,11 @@ def _choices(override: Override) -> Iterator[str]:
 
 def _first_choice(override: Override) -> str:
     """A sweep over a group as its first choice, anything else as it is."""
-    return f"{override.key_or_group}={next(_choices(override))}" if override.is_sweep_override() else str(override.input_line)
+    return (
+        f"{override.key_or_group}={next(_choices(override))}"
+        if override.is_sweep_override()
+        else str(override.input_line)
+    )
 
 
 def _first_line(error: Exception) -> str:

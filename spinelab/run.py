@@ -54,7 +54,9 @@ class Run:
         """
         folder = Path(folder)
         if not (folder / "config.yaml").is_file():
-            raise RunError("this is not a run folder: it has no config.yaml", "give a folder that a training made", folder)
+            raise RunError(
+                "this is not a run folder: it has no config.yaml", "give a folder that a training made", folder
+            )
         return cls(folder, folder.name.rsplit("-", 1)[-1])
 
     @property

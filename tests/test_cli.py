@@ -32,7 +32,9 @@ def test_train_help_lists_the_choices_of_every_group(capsys):
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["compare", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     heavy = "('torch', 'lightning', 'hydra', 'numpy', 'wandb')"
-    code = f"import sys; from spinelab.cli import main; main({arguments}); print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        f"import sys; from spinelab.cli import main; main({arguments}); print([m for m in {heavy} if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
 

@@ -23,10 +23,10 @@ def test_the_display_name_tells_model_and_encoder():
 
 
 def test_any_value_can_be_overridden():
-    config = compose_config(["optimizer.lr=0.5", "callbacks.early_stopping.patience=3", "~callbacks.panels"])
+    config = compose_config(["optimizer.lr=0.5", "callbacks.early_stopping.patience=3", "callbacks.panels=null"])
     assert config.optimizer.lr == 0.5
     assert config.callbacks.early_stopping.patience == 3
-    assert "panels" not in config.callbacks
+    assert config.callbacks.panels is None
 
 
 def test_the_review_preset_is_tables_1_and_2():

@@ -24,5 +24,6 @@ def disc_overrides(root: Path, runs: Path) -> list[str]:
     return [
         "data=folder", f"data.root={root}", "data.source.labels={1: disc}", "data.labels.classes=[disc]",
         "data.name=discs", f"paths.runs={runs}", "model.base=4", "model.dropout=0", "trainer=cpu",
-        "trainer.max_epochs=2", "optimizer.lr=0.01", "loader.num_workers=0", "augmentation=none", "~callbacks.progress",
+        "trainer.max_epochs=2", "optimizer.lr=0.01", "loader.num_workers=0", "augmentation=none",
+        "callbacks.progress=null",
     ]  # fmt: skip

@@ -42,9 +42,8 @@ class MetricsFile(lightning.Callback):
             return
         seconds = round(self.seconds_before + time.monotonic() - self.started, 3)
         head = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": seconds}
-        rates = {f"lr/{i}": group["lr"] for i, group in enumerate(trainer.optimizers[0].param_groups)}
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.rows.append(head | rates | logged)
+        self.rows.append(head | logged)
         self._write()
 
     def _write(self) -> None:

@@ -98,6 +98,7 @@ class ValidationPanels(lightning.Callback):
 def _panel(batch: Batch, prediction: Tensor, i: int) -> Panel:
     height, width = batch["size"][i].tolist()
     image, truth, found = (
-        array[:height, :width].float().cpu().numpy() for array in (batch["image"][i, 0], batch["mask"][i], prediction[i])
+        array[:height, :width].float().cpu().numpy()
+        for array in (batch["image"][i, 0], batch["mask"][i], prediction[i])
     )
     return image, truth, found

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import wandb
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-
-import wandb
-
 
 Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(image, truth, prediction) of one slice, each (H, W)."""
@@ -49,10 +47,11 @@ class WandbRun(Logger):
     ) -> None:
         super().__init__()
         self._id, self._name = id, name
-        self._init: dict[str, Any] = dict(
-            project=project, id=id, name=name, dir=folder, config=dict(config), mode=mode, group=group,
-            tags=list(tags), job_type="train", resume="allow" if mode == "online" else None, reinit="create_new",
-        )  # fmt: skip
+        self._init: dict[str, Any] = {
+            "project": project, "id": id, "name": name, "group": group, "tags": list(tags), "job_type": "train",
+            "dir": folder, "config": dict(config), "mode": mode, "reinit": "create_new",
+            "resume": "allow" if mode == "online" else None,
+        }  # fmt: skip
         self._run: Any = None
         self._broken = mode == "disabled"
 
@@ -98,7 +97,7 @@ class WandbRun(Logger):
         self._safely(lambda: self._run.summary.update(dict(summary)))
 
     def close(self, failed: bool = False) -> None:
-        """Finish the W&B run, as failed or as done; call it in `finally`, or the next job's run merges with this one."""
+        """Finish the W&B run, as failed or as done; without it the next job's run would merge with this one."""
         if self._run is not None:
             self._safely(lambda: self._run.finish(exit_code=int(failed)))
             self._run = None

@@ -115,8 +115,9 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, data: object) -> None:
+    sides = f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test"
     print(
-        f"{config.name}: {parameter_count(network) / 1e6:.2f} M parameters; {config.data.name}: "
-        f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test (split {split.hash})\n"
+        f"{config.name}: {parameter_count(network) / 1e6:.2f} M parameters\n"
+        f"{config.data.name}: {sides} (split {split.hash})\n"
         f"{'going on in' if run.last else 'run folder'}: {run.folder}"
     )

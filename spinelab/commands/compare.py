@@ -2,7 +2,7 @@
 
 usage: spinelab compare FOLDER [FOLDER ...] [out=FOLDER]
 
-examples:
+Examples:
   spinelab compare runs/phantom
   spinelab compare runs/gm_challenge/unet-* runs/gm_challenge/fcn-* out=comparison
 
@@ -25,7 +25,9 @@ def main(arguments: Sequence[str]) -> int:
     paths = [argument for argument in arguments if not argument.startswith("out=")]
     if not paths:
         raise ConfigError("no runs are named", "give run folders, or a folder that holds them: spinelab compare runs")
-    out = next((argument[4:] for argument in arguments if argument.startswith("out=")), str(Path(paths[0]) / "comparison"))
+    out = next(
+        (argument[4:] for argument in arguments if argument.startswith("out=")), str(Path(paths[0]) / "comparison")
+    )
     page = compare(paths, Path(out))
     print((page.parent / "table.md").read_text(encoding="utf-8"))
     print(f"page: {page.resolve()}")

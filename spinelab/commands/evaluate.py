@@ -2,7 +2,7 @@
 
 usage: spinelab evaluate run=FOLDER [data=NAME] [split=test|val|train|all] [predictions=true] [data.KEY=VALUE ...]
 
-examples:
+Examples:
   spinelab evaluate run=runs/phantom/unet-s0-f0-1a2b3c4d split=val
   spinelab evaluate run=runs/gm_challenge/unet-s0-f1-5e6f7a8b data=sct_t2s predictions=true
 

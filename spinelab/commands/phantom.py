@@ -20,9 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     """Generate a phantom data set."""
     from spinelab.phantom.dataset import generate
 
-    given = options(
-        arguments, ("out", "persons", "seed", "sequences", "plane", "thickness_mm"), required=("out",)
-    )
+    given = options(arguments, ("out", "persons", "seed", "sequences", "plane", "thickness_mm"), required=("out",))
     keywords: dict[str, Any] = {key: given[key] for key in ("plane",) if key in given}
     keywords["sequences"] = tuple(given.get("sequences", "T2").split(","))
     try:

@@ -2,7 +2,7 @@
 
 usage: spinelab predict run=FOLDER input=SCAN output=MASK
 
-examples:
+Examples:
   spinelab predict run=runs/gm_challenge/unet-s0-f1-5e6f7a8b input=scan.nii.gz output=mask.nii.gz
   spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=slices/ output=masks/      (one PNG a slice)
 
@@ -69,7 +69,9 @@ def _sidecar(output: Path) -> Path:
 
 def _files(path: Path) -> Files:
     if path.is_dir():
-        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in (".png", ".jpg", ".tif", ".tiff")))
+        found = tuple(
+            sorted(file for file in path.iterdir() if file.suffix.lower() in (".png", ".jpg", ".tif", ".tiff"))
+        )
         if not found:
             raise DataError("the folder holds no pictures", "give a NIfTI file, or a folder of PNG slices", path)
         return found

@@ -3,7 +3,7 @@
 usage: spinelab train [key=value ...]            one run
        spinelab train -m key=value,value ...     a Hydra multirun: one run for every combination
 
-examples:
+Examples:
   spinelab train                                      U-Net on the phantom
   spinelab train model=attention_unet encoder=resnet18 data=gm_challenge protocol=leave_one_person_out
   spinelab train -m model=unet,unetpp,fcn,attention_unet seed=0,1,2 trainer.max_epochs=30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
 from spinelab.models.blocks import Conv, Node, Parts, crop_like, pad_to_multiple
@@ -84,6 +85,7 @@ class UNetPlusPlus(nn.Module):
                 rows[i].append(self.nodes[f"x{i}_{j}"](rows[i + 1][j - 1], *rows[i]))
         return rows[0]
 
+    @torch.inference_mode(False)  # else the copy could never be trained
     def prune(self, level: int) -> UNetPlusPlus:
         """A smaller network that keeps the nodes with i + j <= level; its output is this one's head `level`, exactly.
 

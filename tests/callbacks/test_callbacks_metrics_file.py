@@ -12,7 +12,11 @@ from spinelab.callbacks.metrics_file import MetricsFile
 def trainer(epoch: int, **logged: float) -> SimpleNamespace:
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     return SimpleNamespace(
-        current_epoch=epoch, global_step=10 * epoch, is_global_zero=True, optimizers=[optimizer], callback_metrics=logged
+        current_epoch=epoch,
+        global_step=10 * epoch,
+        is_global_zero=True,
+        optimizers=[optimizer],
+        callback_metrics=logged,
     )
 
 

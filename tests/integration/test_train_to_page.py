@@ -40,7 +40,20 @@ def test_a_run_leaves_what_the_design_promises(finished):
     split = json.loads(run.split.read_text())
     cases = pd.read_parquet(run.cases)
     assert set(cases["person"]) == set(split["test"])
-    assert {"run", "model", "dataset", "protocol", "fold", "seed", "person", "case", "class", "metric", "value", "unit"} <= set(cases)
+    assert {
+        "run",
+        "model",
+        "dataset",
+        "protocol",
+        "fold",
+        "seed",
+        "person",
+        "case",
+        "class",
+        "metric",
+        "value",
+        "unit",
+    } <= set(cases)
     assert len(list((run.folder / "panels").glob("*.png"))) == cases["case"].nunique()
 
 

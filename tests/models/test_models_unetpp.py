@@ -50,6 +50,12 @@ def test_a_pruned_network_is_a_copy() -> None:
         assert torch.equal(network(x), before)
 
 
+def test_what_is_pruned_under_inference_can_be_trained() -> None:
+    with torch.inference_mode():
+        pruned = unetpp(1, 2, RESNET).prune(1)
+    pruned(torch.randn(2, 1, 32, 32)).sum().backward()
+
+
 def test_pruning_needs_a_head() -> None:
     with pytest.raises(ValueError, match="no head at level 2"):
         unetpp(1, 2, base=4, deep_supervision=False).prune(2)

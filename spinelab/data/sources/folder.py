@@ -49,7 +49,7 @@ class FolderSource:
     image: str
     person: str
     mask: str | None = None
-    labels: Mapping[int, str] = field(default_factory=dict)
+    labels: Mapping[int, str] | None = None
     overlays: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     volume: str | None = None
     slice: str | None = None
@@ -66,7 +66,7 @@ class FolderSource:
         volumes: dict[tuple[str, str], list[Path]] = defaultdict(list)
         for file in find(root, expand(self.image)):
             volumes[self._person_and_name(root, file)].append(file)
-        templates = {self.mask: self.labels, **self.overlays} if self.mask else {}
+        templates = self._templates()
         missing: list[Path] = []
         cases = []
         for (person, name), found in volumes.items():
@@ -78,6 +78,16 @@ class FolderSource:
             cases.append(Case(name, person, (files,), masks, self.site))
         check_masks(root, missing)
         return in_order(cases, root)
+
+    def _templates(self) -> dict[str, Mapping[int, str]]:
+        if self.mask is None:
+            return {}
+        if not self.labels:
+            raise ConfigError(
+                "the source does not say what the values in the masks mean",
+                "give data.source.labels, such as {1: vertebra, 2: disc}, and the same names as data.labels.classes",
+            )
+        return {self.mask: self.labels, **self.overlays}
 
     def _person_and_name(self, root: Path, file: Path) -> tuple[str, str]:
         path = file.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""How scans and masks lie in NIfTI and picture files; with `io` the only place that knows of file formats."""
+"""How scans and masks lie in NIfTI and picture files; the only module that opens them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from PIL import Image
 
 from spinelab.errors import DataError
@@ -26,7 +27,7 @@ COPY_AGAIN = "copy or convert the file again; if the original is damaged as well
 Array = np.ndarray[Any, Any]
 
 _GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_UNREADABLE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, ImageFileError, HeaderDataError)
+_UNREADABLE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, ImageFileError, HeaderDataError, WrapStructError)
 
 
 def is_picture(file: Path) -> bool:
@@ -135,6 +136,11 @@ def _read_picture(file: Path, colours_as_labels: bool) -> Array:
     try:
         with Image.open(file) as picture:
             picture.load()
+            pages = getattr(picture, "n_frames", 1)
+            if pages > 1:
+                raise DataError(
+                    f"the file holds {pages} pictures", "save one file a slice, or the stack as NIfTI", file
+                )
             if picture.mode in _GREY_MODES or (colours_as_labels and picture.mode == "P"):
                 return np.asarray(picture)
             channels = np.asarray(picture.convert("RGB"))

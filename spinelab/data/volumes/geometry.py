@@ -170,14 +170,18 @@ def from_slices(array: Array, geometry: Geometry, order: int | None = None) -> A
     wanted = (geometry.oriented_shape[0], *geometry.slice_shape)
     if array.shape[:3] != wanted:
         raise ValueError(f"slices of shape {array.shape} given, the geometry is for {wanted}")
-    if array.ndim == 4:
-        classes = [from_slices(array[..., k], geometry, order) for k in range(array.shape[3])]
-        # all-zero voxels lie outside the crop window
-        classes[0] = np.where(np.add.reduce(classes) == 0, 1, classes[0]).astype(array.dtype)
-        return np.stack(classes, axis=-1)
-    back = _move_window(array, (-geometry.corner[0], -geometry.corner[1]), geometry.resampled, 0)
+    if order is None:
+        order = 0 if array.dtype.kind in "biu" else 1
+    if array.ndim == 3:
+        return _restore(array, geometry, order, fill=0)
+    background, *classes = np.moveaxis(array, -1, 0)
+    restored = [_restore(background, geometry, order, fill=1)]
+    return np.stack(restored + [_restore(values, geometry, order, fill=0) for values in classes], axis=-1)
+
+
+def _restore(slices: Array, geometry: Geometry, order: int, fill: float) -> Array:
+    back = _move_window(slices, (-geometry.corner[0], -geometry.corner[1]), geometry.resampled, fill)
     if geometry.is_resampled:
-        order = (0 if array.dtype.kind in "biu" else 1) if order is None else order
         old, new = geometry.raw_spacing[1:], geometry.spacing[1:]
         back = _resample(back, geometry.oriented_shape[1:], (old[0] / new[0], old[1] / new[1]), order)
     return np.ascontiguousarray(geometry.restore(back))

@@ -1,0 +1,161 @@
+"""What spinelab's training costs beside a bare PyTorch loop, and what the `cpu` preset gains over plain float32.
+
+Run it on a quiet machine: `python experiments/benchmarks/training.py`. Peer and ours take turns in one process, and
+medians over the rounds are printed with their ratio.
+
+1. Overhead: a very small network, so that what is measured is everything around it. Peer: the same loader, network,
+   loss, optimizer, schedule, clipping and precision in a plain loop. Ours: the trainer with its whole callback stack,
+   the metrics file and an offline W&B run. Validation is left out of both.
+2. Preset: U-Net on resnet18, 8 x 1 x 256 x 320. Peer: float32, contiguous. Ours: `trainer=cpu`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+
+import lightning
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from spinelab import build
+from spinelab.config import compose_config
+from spinelab.run import Run
+
+SMALL = ["model.base=4", "model.dropout=0", "augmentation=none", "trainer=cpu", "loader.num_workers=0"]
+
+
+class Clock(lightning.Callback):
+    """Seconds between the start of training and the end of its last step, epoch ends left out."""
+
+    def __init__(self, skip: int) -> None:
+        self.skip, self.begin, self.seconds = skip, 0.0, 0.0
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        """Start after the steps that warm up."""
+        if trainer.global_step == self.skip:
+            self.begin = time.perf_counter()
+        self.seconds = time.perf_counter() - self.begin
+
+
+def prepared(folder: Path, steps: int, overrides: list[str]) -> tuple[DictConfig, Run, build.SliceDataModule]:
+    """A run on the phantom, ready to train."""
+    config = compose_config(
+        [
+            *overrides,
+            "data.generate.persons=8",
+            f"paths.runs={folder}",
+            f"+trainer.max_steps={steps}",
+            "trainer.max_epochs=-1",
+        ]
+    )
+    cases = build.cases(config)
+    data = build.datamodule(config, build.cache(config, cases), build.split(config, cases))
+    run = Run.of(config)
+    run.start(config)
+    return config, run, data
+
+
+def ours(folder: Path, steps: int, skip: int) -> float:
+    """Milliseconds a step of the whole stack."""
+    config, run, data = prepared(folder, steps, [*SMALL, "callbacks.progress=null", "+trainer.limit_val_batches=0"])
+    for name in ("scores", "early_stopping", "panels"):
+        config.callbacks[name] = None
+    config.callbacks.checkpoint.monitor = None
+    view = build.logger(config, run)
+    trainer = build.trainer(config, run, data, view)
+    clock = Clock(skip)
+    trainer.callbacks.append(clock)
+    view.open()
+    trainer.fit(build.task(config, build.labels(config)), data)
+    view.close()
+    return 1000 * clock.seconds / (steps - skip)
+
+
+def peer(folder: Path, steps: int, skip: int) -> float:
+    """Milliseconds a step of a plain loop over the same parts."""
+    config, _, data = prepared(folder, steps, SMALL)
+    task = build.task(config, build.labels(config))
+    optimizer = task.optimizer(task.parameters())
+    schedule = task.scheduler(optimizer, steps)
+    loader, step, begin = data.train_dataloader(), 0, 0.0
+    task.train()
+    while step < steps:
+        for batch in loader:
+            with precision(config):
+                loss = task._training_loss(batch["image"].to(memory_format=task.memory_format), batch["mask"])
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(task.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            step += 1
+            if step == skip:
+                begin = time.perf_counter()
+            if step == steps:
+                break
+    return 1000 * (time.perf_counter() - begin) / (steps - skip)
+
+
+def precision(config: DictConfig) -> torch.autocast | nullcontext[None]:
+    """The autocast that the trainer would use."""
+    chosen = build.precision(config.trainer.precision, config.trainer.accelerator)
+    return torch.autocast("cpu", torch.bfloat16) if chosen == "bf16-mixed" else nullcontext()
+
+
+def preset_step(fast: bool, steps: int) -> float:
+    """Milliseconds a step (forward, backward, AdamW) of U-Net on resnet18, with the preset or in plain float32."""
+    config = compose_config(["encoder=resnet18", "trainer=cpu", f"trainer.channels_last={fast}"])
+    task = build.task(config, build.labels(config))
+    optimizer = task.optimizer(task.parameters())
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(8, 1, 256, 320, generator=generator).to(memory_format=task.memory_format)
+    mask = torch.randint(0, build.labels(config).count, (8, 256, 320), generator=generator)
+    seconds = []
+    for _ in range(steps + 1):
+        begin = time.perf_counter()
+        with precision(config) if fast else nullcontext():
+            loss = task._training_loss(image, mask)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds[1:])
+
+
+def main() -> None:
+    """Measure in turns and print peer, ours, ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300, help="steps of the small network in a round")
+    parser.add_argument("--preset-steps", type=int, default=4, help="steps of the large network in a round")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    small: list[tuple[float, float]] = []
+    large: list[tuple[float, float]] = []
+    for number in track(range(options.rounds), description="measuring", transient=True):
+        with tempfile.TemporaryDirectory() as folder:
+            pair = [f(Path(folder) / f.__name__ / str(number), options.steps, 50) for f in (peer, ours)]
+        small.append((pair[0], pair[1]))
+        large.append((preset_step(False, options.preset_steps), preset_step(True, options.preset_steps)))
+    table = Table(title=f"{torch.get_num_threads()} threads, medians of {options.rounds} rounds", title_justify="left")
+    for column in ("what", "peer, ms a step", "ours, ms a step", "ours - peer, ms", "peer / ours"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, rounds in (("callback stack against a bare loop", small), ("cpu preset against float32", large)):
+        middle = [statistics.median(values) for values in zip(*rounds, strict=True)]
+        extra = statistics.median(mine - theirs for theirs, mine in rounds)
+        ratio = statistics.median(theirs / mine for theirs, mine in rounds)
+        table.add_row(name, f"{middle[0]:.2f}", f"{middle[1]:.2f}", f"{extra:+.2f}", f"{ratio:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

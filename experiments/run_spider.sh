@@ -3,5 +3,5 @@
 set -euo pipefail
 out=${1:-runs/spider}
 spinelab train -m data=spider_t2space encoder=resnet18 model=unet,unetpp,fcn,attention_unet trainer=cpu \
-  trainer.max_epochs=22 loader.batch_size=4 paths.runs="$out"
+  trainer.max_epochs=16 loader.batch_size=4 paths.runs="$out"
 spinelab compare "$out"

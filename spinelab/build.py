@@ -19,7 +19,7 @@ from spinelab.data.slices.build import build as build_cache
 from spinelab.data.slices.cache import Cache
 from spinelab.data.splits import Split
 from spinelab.data.volumes.prepare import Preprocessing
-from spinelab.errors import ConfigError, SpinelabError
+from spinelab.errors import ConfigError
 from spinelab.run import Run
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.types import Case, LabelMap
@@ -38,9 +38,7 @@ def make(node: Any, **extra: Any) -> Any:
     trusted = [*TRUSTED, *filter(None, os.environ.get("SPINELAB_TRUST", "").split(","))]
     try:
         return instantiate(node, _convert_="all", _execution_whitelist_=trusted, **extra)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, SpinelabError):
-            raise error.__cause__ from None
+    except (InstantiationException, TypeError, ValueError) as error:
         what = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(
             f"{node['_target_']} cannot be built: {what}",

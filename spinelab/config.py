@@ -51,8 +51,10 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     """The configuration as plain containers, every interpolation resolved.
 
     Raises:
-        ConfigError: An environment variable that the configuration needs is not set.
+        ConfigError: A value, or an environment variable that the configuration needs, is not set.
     """
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise ConfigError(f"{missing[0]} has no value", f"give {' '.join(f'{key}=...' for key in missing)}")
     try:
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except InterpolationResolutionError as error:
@@ -80,14 +82,12 @@ def _with_plus(override: Override, base: DictConfig) -> str:
     text, key = str(override.input_line), override.key_or_group
     parent, _, last = key.rpartition(".")
     plain = not (override.is_add() or override.is_delete() or override.is_force_add())
-    if not plain or not parent or OmegaConf.select(base, key, throw_on_missing=False, default=base) is not base:
-        return text
-    node = OmegaConf.select(base, parent)
-    if not (OmegaConf.is_dict(node) and "_target_" in node):
+    node = OmegaConf.select(base, parent) if plain and parent else None
+    if not isinstance(node, DictConfig) or "_target_" not in node or last in set(node.keys()):  # `in node` denies ???
         return text
     known = _parameters(str(node["_target_"]))
     if last not in known and "**" not in known:
-        raise ConfigError(f"{key}: {node['_target_']} takes no {last!r}", near(last, [*known]))
+        raise ConfigError(f"{key}: {node['_target_']} takes no {last!r}", near(last, sorted(known)))
     return f"+{text}"
 
 
@@ -140,7 +140,8 @@ def parse_overrides(overrides: Iterable[str]) -> list[Override]:
 def near(wrong: str, known: Sequence[str]) -> str:
     """A remedy that names the nearest known words, or all of them."""
     matches = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(matches)}? choices: {', '.join(known)}"
+    hint = f"did you mean {' or '.join(matches)}? " if matches else ""
+    return f"{hint}choices: {', '.join(known)}"
 
 
 def _choices(override: Override) -> Iterator[str]:

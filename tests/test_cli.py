@@ -49,7 +49,7 @@ def test_unknown_command_names_the_nearest(capsys):
     [
         (["train", "model=unett"], ("model=unett", "did you mean unet")),
         (["train", "encoder=resnet19"], ("encoder=resnet19", "resnet18")),
-        (["train", "trainer.max_epocs=3"], ("trainer.max_epochs",)),
+        (["train", "trainer.max_epocs=3"], ("did you mean max_epochs",)),
         (["train", "trainer=cpu", "nonsense"], ("'nonsense'", "key=value")),
         (["train", "-m", "model=unet,unett"], ("model=unett", "did you mean unet")),
         (["train", "encoder=resnet18", "encoder.name=resnet19x", "data=phantom"], ("resnet19x",)),

@@ -87,7 +87,9 @@ class WandbRun(Logger):
             panels: Slices.
             classes: Names of the foreground classes.
         """
-        self._safely(lambda: self._run.log({key: [_picture(*panel, classes) for panel in panels]}))
+        height, width = (max(panel[0].shape[axis] for panel in panels) for axis in (0, 1))
+        pictures = [_picture(panel, classes, height, width) for panel in panels]
+        self._safely(lambda: self._run.log({key: pictures}))
 
     @rank_zero_only
     def log_cases(self, cases: pd.DataFrame, summary: Mapping[str, float]) -> None:
@@ -119,8 +121,10 @@ class WandbRun(Logger):
             warnings.warn(f"Weights & Biases stopped ({error}); the files in the run folder go on.", stacklevel=2)
 
 
-def _picture(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> wandb.Image:
-    low, high = np.percentile(image, (1, 99))
+def _picture(panel: Panel, classes: Sequence[str], height: int, width: int) -> wandb.Image:
+    """A picture of the given size, since W&B shows the pictures of a list in the size of its first."""
+    image, truth, prediction = (_pad(array, height, width) for array in panel)
+    low, high = np.percentile(panel[0], (1, 99))
     grey = (255 * np.clip((image - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8)
     names = {0: "background", **dict(enumerate(classes, start=1))}
     masks = {
@@ -128,3 +132,8 @@ def _picture(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, class
         for name, mask in (("truth", truth), ("prediction", prediction))
     }
     return wandb.Image(grey, masks=masks)
+
+
+def _pad(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    below, right = height - array.shape[0], width - array.shape[1]
+    return np.pad(array, ((0, below), (0, right)), constant_values=array.min())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def fit(config: DictConfig, run: Run) -> Fitted:
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
     slices = build.cache(config, cases)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what matters is announced below
+    _quieten()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     task = build.task(config, labels)
     data = build.datamodule(config, slices, split)
@@ -75,9 +76,9 @@ def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
             fitted.network, wanted, fitted.labels, build.preprocessing(fitted.config), run.folder / "panels"
         )
         table = describe(table, fitted, run)
-        run.write_environment(
-            seconds=round(seconds, 1), val_dice=fitted.val_dice, parameters=parameter_count(fitted.network)
-        )
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
+        run.write_environment(parameters=parameter_count(fitted.network), **facts)
         run.write_cases(table)
         fitted.view.log_cases(table, summary(table))
         fitted.view.log_panels("test/panels", panels, fitted.labels.classes)
@@ -112,6 +113,13 @@ def load_weights(network: nn.Module, checkpoint: Path) -> None:
 def parameter_count(network: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _quieten() -> None:
+    """Leave out what Lightning says about itself; what matters is announced below."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for words in ("LeafSpec", "does not have many workers", "logging interval", "exists and is not empty"):
+        warnings.filterwarnings("ignore", message=f".*{words}.*")
 
 
 def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, data: object) -> None:

@@ -36,7 +36,8 @@ cases = pytest.mark.parametrize(("model", "encoder"), CASES)
 
 def heavy(model: str, encoder: str) -> bool:
     """Whether overfitting takes long: wide decoders of other people, or large images for coarse scores."""
-    return encoder != "none" and ("architecture" in arguments(model) or config(model).get("stride", 8) > 8)
+    stride = config(model).get("stride", 8)
+    return stride > 16 or (encoder != "none" and (stride > 8 or "architecture" in arguments(model)))
 
 
 def build(model: str, encoder: str, in_channels: int = 1, classes: int = 2, **extra: Any) -> nn.Module:

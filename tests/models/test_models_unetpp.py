@@ -51,8 +51,9 @@ def test_a_pruned_network_is_a_copy() -> None:
 
 
 def test_what_is_pruned_under_inference_can_be_trained() -> None:
+    network = unetpp(1, 2, RESNET)
     with torch.inference_mode():
-        pruned = unetpp(1, 2, RESNET).prune(1)
+        pruned = network.prune(1)
     pruned(torch.randn(2, 1, 32, 32)).sum().backward()
 
 

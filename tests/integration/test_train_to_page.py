@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -183,3 +185,20 @@ def test_too_few_persons_for_the_split(discs, tmp_path, capsys):
         path.unlink()
     assert main(["train", *disc_overrides(discs, tmp_path / "runs")]) == 2
     assert "person" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run_and_score_each_volume_once(finished, tmp_path):
+    _, folder = finished
+    overrides = disc_overrides(folder / "discs", tmp_path)
+    overrides = [o for o in overrides if not o.startswith("trainer")]
+    overrides += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=4"]
+    overrides += ["trainer.sync_batchnorm=false", f"paths.data={folder / 'cache'}"]
+    command = [sys.executable, "-m", "spinelab.cli", "train", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "discs").iterdir()
+    cases = pd.read_parquet(run / "cases.parquet")
+    assert not cases.duplicated(["case", "class", "metric"]).any()
+    assert len(pd.read_csv(run / "metrics.csv")) == 4
+    assert len(list(run.rglob("*.wandb"))) == 1

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from spinelab.config import resolved
 from spinelab.errors import RunError
+from spinelab.files import replacing, write_atomically
 
 # What a run is not determined by: where files lie, who looks on, and how fast the loader is.
 IRRELEVANT = ("paths", "logger", "callbacks.progress", "callbacks.panels", "name", "choices", "loader.num_workers")
@@ -103,11 +104,11 @@ class Run:
     def start(self, config: DictConfig) -> None:
         """Create the folder and write the resolved configuration."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(resolved(config))))
+        write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(resolved(config))))
 
     def write_environment(self, **facts: Any) -> None:
         """Write versions, machine and commit beside facts that only the run knows."""
-        write_text(self.folder / "environment.json", json.dumps(environment() | facts, indent=2))
+        write_atomically(self.folder / "environment.json", json.dumps(environment() | facts, indent=2))
 
     def write_cases(self, cases: pd.DataFrame) -> None:
         """Write the table of cases, at once or not at all."""
@@ -140,22 +141,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file at once or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a parquet file at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
 
 
 def _without_folders(node: Any) -> Any:

@@ -9,7 +9,8 @@ import pytest
 
 from spinelab.config import compose_config, resolved
 from spinelab.errors import RunError
-from spinelab.run import Run, run_hash, write_table, write_text
+from spinelab.files import write_atomically
+from spinelab.run import Run, run_hash, write_table
 
 
 def hash_of(*overrides: str) -> str:
@@ -62,12 +63,13 @@ def test_the_environment_names_versions_and_machine(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
-    write_text(path, "old")
+    write_atomically(path, "old")
     with pytest.raises(TypeError):
-        write_text(path, None)  # type: ignore[arg-type]
+        write_atomically(path, None)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     table = tmp_path / "t.parquet"
     write_table(table, pd.DataFrame({"a": [1]}))
     with pytest.raises(ValueError, match="Duplicate"):
         write_table(table, pd.DataFrame([[1, 2]], columns=["a", "a"]))
     assert pd.read_parquet(table)["a"].tolist() == [1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file.txt", "t.parquet"]

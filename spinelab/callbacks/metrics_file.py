@@ -10,6 +10,8 @@ from typing import Any
 import lightning
 import pandas as pd
 
+from spinelab.files import replacing
+
 
 class MetricsFile(lightning.Callback):
     """Appends every logged value of an epoch to a CSV file; the loss of a killed run is at most the epoch under way.
@@ -48,9 +50,7 @@ class MetricsFile(lightning.Callback):
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        temporary = self.path.with_suffix(".csv.tmp")
-        with temporary.open("w", newline="") as stream:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, columns)
             writer.writeheader()
             writer.writerows(self.rows)
-        temporary.replace(self.path)

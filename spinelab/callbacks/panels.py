@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from spinelab.callbacks.wandb_run import Panel, WandbRun
+from spinelab.files import replacing
 from spinelab.types import Batch
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
@@ -44,18 +45,18 @@ def draw_panel(
         title: Line above the panel.
     """
     height, width = image.shape
-    figure = Figure(figsize=(9, 3 * height / width + 0.75), layout="constrained")
+    figure = Figure(figsize=(9, 3 * height / width + 1.1), layout="constrained")
     axes = figure.subplots(1, 3)
     pictures = (overlay(image, np.zeros_like(truth)), overlay(image, truth), overlay(image, prediction))
     for axis, picture, name in zip(axes, pictures, ("image", "truth", "prediction"), strict=True):
         axis.imshow(picture)
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name, fontsize=14)
         axis.axis("off")
     handles = [Patch(color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(classes)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(classes), 6), fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(classes), 6), fontsize=12, frameon=False)
+    figure.suptitle(title, fontsize=12)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=80, format="png")
 
 
 class ValidationPanels(lightning.Callback):

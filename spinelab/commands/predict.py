@@ -18,7 +18,8 @@ from pathlib import Path
 
 from spinelab.commands._arguments import options
 from spinelab.errors import DataError
-from spinelab.run import Run, write_text
+from spinelab.files import write_atomically
+from spinelab.run import Run
 from spinelab.types import Case, Files
 
 
@@ -59,7 +60,7 @@ def predict(run: Run, case: Case, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     write_mask(output, segment(network, volume), like=case.images[0])
     names = {"0": "background"} | {str(labels.index(name)): name for name in labels.classes}
-    write_text(_sidecar(output), json.dumps({"labels": names, "run": run.id}, indent=2))
+    write_atomically(_sidecar(output), json.dumps({"labels": names, "run": run.id}, indent=2))
 
 
 def _sidecar(output: Path) -> Path:

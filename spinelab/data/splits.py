@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spinelab.errors import ConfigError
+from spinelab.files import write_atomically
 
 SIDES = ("train", "val", "test")
 
@@ -63,12 +62,7 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write the split and its hash as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            json.dump({**asdict(self), "hash": self.hash}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        write_atomically(path, json.dumps({**asdict(self), "hash": self.hash}, indent=1))
 
     @classmethod
     def load(cls, path: Path) -> Split:

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from spinelab.files import write_atomically
 from spinelab.phantom.tissues import LABELS
 
 Row = Mapping[str, Any]
@@ -42,12 +42,12 @@ def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code="scanner")
     image.set_sform(affine, code="scanner")
-    _write(path, gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
+    write_atomically(path, gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file."""
-    _write(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
@@ -58,7 +58,7 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     writer = csv.DictWriter(text, list(cells[0]), delimiter=delimiter, lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
-    _write(path, text.getvalue().encode())
+    write_atomically(path, text.getvalue().encode())
 
 
 def write_descriptions(root: Path, participants: Iterable[Row]) -> None:
@@ -70,21 +70,10 @@ def write_descriptions(root: Path, participants: Iterable[Row]) -> None:
     write_json(labels / "dataset_description.json", {**about, "DatasetType": "derivative", **generator})
     write_table(labels / "dseg.tsv", [{"index": value, "name": name} for value, name in LABELS.items()])
     write_table(root / "participants.tsv", participants)
-    _write(root / "README", README.encode())
+    write_atomically(root / "README", README.encode())
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if np.isnan(value) else round(value, 3)
     return value
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from spinelab.files import write_atomically
 from spinelab.reporting.figures import box_figure_png
-from spinelab.reporting.files import write_atomically
 from spinelab.reporting.groups import group_runs
 from spinelab.reporting.page import make_page
 from spinelab.reporting.results import read_runs

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from spinelab.reporting.files import write_atomically
+from spinelab.files import write_atomically
 from spinelab.reporting.groups import Group
 from spinelab.reporting.tables import MEAN, Cell, Table
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from spinelab.errors import RunError
+from spinelab.files import write_atomically
 from spinelab.reporting.compare import compare
 from spinelab.reporting.figures import OKABE_ITO, box_figure, colours, curve_figure
-from spinelab.reporting.files import write_atomically
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import group_runs
 from spinelab.reporting.results import read_runs

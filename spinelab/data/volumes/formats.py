@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +15,7 @@ from nibabel.wrapstruct import WrapStructError
 from PIL import Image
 
 from spinelab.errors import DataError
+from spinelab.files import replacing, write_atomically
 from spinelab.types import Files
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -85,7 +83,7 @@ def write_nifti(path: Path, array: Array, like: Path) -> None:
     data = type(image)(array.reshape(image.shape), None, header).to_bytes()
     if path.name.endswith(".gz"):
         data = gzip.compress(data, compresslevel=6, mtime=0)
-    _write_atomically(path, lambda stream: stream.write(data))
+    write_atomically(path, data)
 
 
 def write_pictures(path: Path, array: Array, files: Files) -> None:
@@ -99,7 +97,8 @@ def write_pictures(path: Path, array: Array, files: Files) -> None:
             if (picture.height, picture.width) != labels.shape:
                 raise ValueError(f"the mask slice has shape {labels.shape}, {file} has {picture.size}")
         mask = Image.fromarray(labels)
-        _write_atomically(target, lambda stream, mask=mask: mask.save(stream, format="PNG"))  # type: ignore[misc]
+        with replacing(target) as temporary:
+            mask.save(temporary, format="PNG")
 
 
 def _load_nifti(file: Path) -> Any:
@@ -151,18 +150,3 @@ def _read_picture(file: Path, colours_as_labels: bool) -> Array:
             "this is a colour picture", "save it in grey (8 or 16 bit), a mask with one value a class", file
         )
     return channels[..., 0]
-
-
-def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        temporary = Path(stream.name)
-        try:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         (argument[4:] for argument in arguments if argument.startswith("out=")), str(Path(paths[0]) / "comparison")
     )
     page = compare(paths, Path(out))
-    print((page.parent / "table.md").read_text(encoding="utf-8"))
+    first, *_ = (page.parent / "table.md").read_text(encoding="utf-8").split("\n\n## ")
+    print(first, end="\n\n")  # one metric for the terminal; the file has all of them
     print(f"page: {page.resolve()}")
     return 0

@@ -56,10 +56,10 @@ def fit(config: DictConfig, run: Run) -> Fitted:
     try:
         view.open()
         trainer.fit(task, data, ckpt_path=run.last, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
     except BaseException:
         view.close(failed=True)
+        if trainer.interrupted:  # Lightning turns Ctrl-C into its own exit
+            raise KeyboardInterrupt from None
         raise
     load_weights(task.network, run.weights())
     best = getattr(trainer.checkpoint_callback, "best_model_score", None)

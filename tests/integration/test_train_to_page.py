@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -202,3 +206,38 @@ def test_two_processes_train_one_run_and_score_each_volume_once(finished, tmp_pa
     assert not cases.duplicated(["case", "class", "metric"]).any()
     assert len(pd.read_csv(run / "metrics.csv")) == 4
     assert len(list(run.rglob("*.wandb"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_or_killed_training_is_finished_by_the_same_command(finished, tmp_path, blow):
+    _, folder = finished
+    overrides = [*disc_overrides(folder / "discs", tmp_path), "trainer.max_epochs=60", f"paths.data={folder / 'cache'}"]
+    overrides.append("callbacks.early_stopping=null")
+    command = [sys.executable, "-m", "spinelab.cli", "train", *overrides]
+    # a service of its own, as in a new terminal: the one that this process started would survive the kill
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_SERVICE")}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=alone)
+    run = Run.of(compose_config(overrides))
+    deadline = time.monotonic() + 120
+    while not (run.metrics.is_file() and len(pd.read_csv(run.metrics)) >= 3):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(blow)
+    err = process.communicate(timeout=60)[1]
+    if blow == signal.SIGINT:
+        assert process.returncode == 130, err
+        assert "run the same command again to go on" in err
+    before = pd.read_csv(run.metrics)
+    assert len(before) < 60
+    assert not run.cases.exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # W&B goes on too
+        warnings.filterwarnings("ignore", module="lightning")
+        assert main(["train", *overrides]) == 0
+    after = pd.read_csv(run.metrics)
+    assert after["epoch"].tolist() == list(range(60))
+    kept = len(before) - 1  # the last row may be newer than the last checkpoint
+    assert after["train/loss"].tolist()[:kept] == before["train/loss"].tolist()[:kept]
+    assert run.cases.is_file()

@@ -2,6 +2,6 @@
 # The review's own settings (Tables 1 and 2) on the phantom, in a width that two cores can train.
 set -euo pipefail
 out=${1:-runs/review}
-spinelab train -m experiment=review trainer=cpu data.generate.persons=16 model=unet,unetpp,attention_unet model.base=8 paths.runs="$out"
-spinelab train experiment=review trainer=cpu data.generate.persons=16 model=fcn model.width=0.125 paths.runs="$out"
+spinelab train -m experiment=review trainer=cpu data.generate.persons=12 model=unet,unetpp,attention_unet model.base=8 paths.runs="$out"
+spinelab train experiment=review trainer=cpu data.generate.persons=12 model=fcn model.width=0.125 paths.runs="$out"
 spinelab compare "$out"

@@ -111,6 +111,7 @@ def trainer(config: DictConfig, run: Run, data: SliceDataModule, view: WandbRun)
     """Lightning's trainer with the configured callbacks, told what only this run knows."""
     options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
     options.pop("channels_last", None)
+    options["enable_progress_bar"] = bool(config.callbacks.get("progress"))  # else Lightning adds one of its own
     options["precision"] = precision(options["precision"], options["accelerator"])
     return make(options, callbacks=callbacks(config, run, data), logger=view, default_root_dir=str(run.folder))
 

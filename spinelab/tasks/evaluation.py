@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from spinelab.data.volumes.prepare import Preprocessing, native_truth, prepare_case
+from spinelab.metrics.aggregate import volume_scores
 from spinelab.metrics.confusion import confusion_matrix
-from spinelab.metrics.overlap import Counts, mean_iou, overlap_scores, region_counts, state
+from spinelab.metrics.overlap import Counts, mean_iou, region_counts, state
 from spinelab.tasks.inference import segment
 from spinelab.types import Case, LabelMap
 
@@ -59,14 +60,16 @@ def case_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
     truth, prediction = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
     confusion = confusion_matrix(prediction, truth, labels.count)
     who: dict[str, Any] = {"person": scored.case.person, "site": scored.case.site, "case": scored.case.name}
-    rows = []
-    for region, indices in labels.region_indices().items():
+    regions = labels.region_indices()
+    rows: list[dict[str, Any]] = []
+    for score in volume_scores(confusion[None], regions):
+        named = {name: score[name] for name in ("class", "metric", "value", "state")}  # type: ignore[literal-required]
+        rows.append(who | named | {"unit": "1"})
+    for region, indices in regions.items():
         counts = region_counts(confusion, indices)
-        values = [(name, value, "1") for name, value in overlap_scores(counts).items()]
-        values += _volumes(counts, scored.voxel)
         rows += [
             who | {"class": region, "metric": name, "value": value, "unit": unit, "state": state(counts)}
-            for name, value, unit in values
+            for name, value, unit in _volumes(counts, scored.voxel)
         ]
     overall = {"class": "all", "metric": "miou", "value": mean_iou(confusion), "unit": "1", "state": "present"}
     return [*rows, who | overall]

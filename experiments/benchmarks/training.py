@@ -3,10 +3,10 @@
 Run it on a quiet machine: `python experiments/benchmarks/training.py`. Peer and ours take turns in one process, and
 medians over the rounds are printed with their ratio.
 
-1. Overhead: a very small network, so that what is measured is everything around it. Peer: the same loader, network,
-   loss, optimizer, schedule, clipping and precision in a plain loop. Ours: the trainer with its whole callback stack,
-   the metrics file and an offline W&B run. Validation is left out of both. Epochs have 68 steps; what ours does
-   between them (checkpoint, metrics file, loader) is counted.
+1. Overhead: a very small network on one thread, so that what is measured is everything around it. Peer: the same
+   loader, network, loss, optimizer, schedule, clipping and precision in a plain loop. Ours: the trainer with its whole
+   callback stack, the metrics file and an offline W&B run. Validation is left out of both. Epochs have 68 steps; what
+   ours does between them (checkpoint, metrics file, loader) is counted.
 2. Preset: U-Net on resnet18, 8 x 1 x 256 x 320. Peer: float32, contiguous. Ours: `trainer=cpu`.
 """
 
@@ -19,6 +19,7 @@ import tempfile
 import time
 import warnings
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import lightning
@@ -39,28 +40,20 @@ SMALL = [
 
 
 class Clock(lightning.Callback):
-    """Seconds from the step after the warm-up to the last one."""
+    """Notes when each epoch starts, so that what lies between two epochs counts too."""
 
-    def __init__(self, skip: int) -> None:
-        self.skip, self.begin, self.seconds = skip, 0.0, 0.0
+    def __init__(self) -> None:
+        self.starts: list[float] = []
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
-        """Start after the steps that warm up."""
-        if trainer.global_step == self.skip:
-            self.begin = time.perf_counter()
-        self.seconds = time.perf_counter() - self.begin
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Note the time."""
+        self.starts.append(time.perf_counter())
 
 
-def prepared(folder: Path, steps: int, overrides: list[str]) -> tuple[DictConfig, Run, build.SliceDataModule]:
+def prepared(folder: Path, epochs: int, overrides: list[str]) -> tuple[DictConfig, Run, build.SliceDataModule]:
     """A run on the phantom, ready to train."""
     config = compose_config(
-        [
-            *overrides,
-            "data.generate.persons=24",
-            f"paths.runs={folder}",
-            f"+trainer.max_steps={steps}",
-            "trainer.max_epochs=-1",
-        ]
+        [*overrides, "data.generate.persons=24", f"paths.runs={folder}", f"trainer.max_epochs={epochs}"]
     )
     cases = build.cases(config)
     data = build.datamodule(config, build.cache(config, cases), build.split(config, cases))
@@ -69,31 +62,32 @@ def prepared(folder: Path, steps: int, overrides: list[str]) -> tuple[DictConfig
     return config, run, data
 
 
-def ours(folder: Path, steps: int, skip: int) -> float:
-    """Milliseconds a step of the whole stack."""
-    config, run, data = prepared(folder, steps, [*SMALL, "callbacks.progress=null", "+trainer.limit_val_batches=0"])
+def ours(folder: Path, epochs: int) -> list[float]:
+    """Milliseconds a step of the whole stack, epoch by epoch."""
+    config, run, data = prepared(folder, epochs, [*SMALL, "callbacks.progress=null", "+trainer.limit_val_batches=0"])
     for name in ("scores", "early_stopping", "panels"):
         config.callbacks[name] = None
     config.callbacks.checkpoint.monitor = None
     view = build.logger(config, run)
     trainer = build.trainer(config, run, data, view)
-    clock = Clock(skip)
+    clock = Clock()
     trainer.callbacks.append(clock)
     view.open()
     trainer.fit(build.task(config, build.labels(config)), data, weights_only=True)
     view.close()
-    return 1000 * clock.seconds / (steps - skip)
+    return per_step(clock.starts, len(data.train_dataloader()))
 
 
-def peer(folder: Path, steps: int, skip: int) -> float:
-    """Milliseconds a step of a plain loop over the same parts."""
-    config, _, data = prepared(folder, steps, SMALL)
+def peer(folder: Path, epochs: int) -> list[float]:
+    """Milliseconds a step of a plain loop over the same parts, epoch by epoch."""
+    config, _, data = prepared(folder, epochs, SMALL)
     task = build.task(config, build.labels(config))
     optimizer = task.optimizer(task.parameters())
-    schedule = task.scheduler(optimizer, steps)
-    loader, step, begin = data.train_dataloader(), 0, 0.0
+    loader, starts = data.train_dataloader(), []
+    schedule = task.scheduler(optimizer, epochs * len(loader))
     task.train()
-    while step < steps:
+    for _ in range(epochs):
+        starts.append(time.perf_counter())
         for batch in loader:
             with precision(config):
                 loss = task._training_loss(batch["image"].to(memory_format=task.memory_format), batch["mask"])
@@ -102,12 +96,12 @@ def peer(folder: Path, steps: int, skip: int) -> float:
             torch.nn.utils.clip_grad_norm_(task.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            step += 1
-            if step == skip:
-                begin = time.perf_counter()
-            if step == steps:
-                break
-    return 1000 * (time.perf_counter() - begin) / (steps - skip)
+    return per_step(starts, len(loader))
+
+
+def per_step(starts: list[float], steps: int) -> list[float]:
+    """Milliseconds a step of every epoch but the first, which warms up, and the last, which has no successor."""
+    return [1000 * (after - before) / steps for before, after in pairwise(starts[1:])]
 
 
 def precision(config: DictConfig) -> torch.autocast | nullcontext[None]:
@@ -140,28 +134,33 @@ def main() -> None:
     """Measure in turns and print peer, ours, ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300, help="steps of the small network in a round")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the small network in a round")
     parser.add_argument("--preset-steps", type=int, default=4, help="steps of the large network in a round")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     small: list[tuple[float, float]] = []
     large: list[tuple[float, float]] = []
+    threads = torch.get_num_threads()
     for number in track(range(options.rounds), description="measuring", transient=True):
+        torch.set_num_threads(1)
         with tempfile.TemporaryDirectory() as folder:
-            pair = [f(Path(folder) / f.__name__ / str(number), options.steps, 50) for f in (peer, ours)]
-        small.append((pair[0], pair[1]))
+            order = (peer, ours) if number % 2 else (ours, peer)  # neither always finds the warm processor
+            times = {f: f(Path(folder) / f.__name__, options.epochs) for f in order}
+        small += list(zip(times[peer], times[ours], strict=True))
+        torch.set_num_threads(threads)
         large.append((preset_step(False, options.preset_steps), preset_step(True, options.preset_steps)))
-    table = Table(
-        title=f"ms a step, {torch.get_num_threads()} threads, medians of {options.rounds} rounds", title_justify="left"
-    )
-    for column in ("what", "peer", "ours", "ours - peer", "peer / ours"):
+    table = Table(title="ms a step, medians", title_justify="left")
+    for column in ("what", "n", "peer", "ours", "ours - peer", "peer / ours"):
         table.add_column(column, justify="left" if column == "what" else "right")
-    for name, rounds in (("whole stack (bare loop)", small), ("cpu preset (float32)", large)):
-        middle = [statistics.median(values) for values in zip(*rounds, strict=True)]
-        extra = statistics.median(mine - theirs for theirs, mine in rounds)
-        ratio = statistics.median(theirs / mine for theirs, mine in rounds)
-        table.add_row(name, f"{middle[0]:.2f}", f"{middle[1]:.2f}", f"{extra:+.2f}", f"{ratio:.2f}")
+    for name, rounds in (
+        ("whole stack, 1 thread", small),
+        (f"cpu preset, {threads} threads", large),
+    ):
+        theirs, mine = (statistics.median(values) for values in zip(*rounds, strict=True))
+        table.add_row(
+            name, str(len(rounds)), *(f"{value:.2f}" for value in (theirs, mine, mine - theirs, theirs / mine))
+        )
     Console().print(table)
 
 

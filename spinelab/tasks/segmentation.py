@@ -21,7 +21,7 @@ SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 class SegmentationTask(lightning.LightningModule):
     """Trains any network that maps (B, C, H, W) images to (B, K, H, W) logits.
 
-    Scores are not computed here: callbacks take `prediction` from the validation step's output.
+    Neither the training loss's mean nor scores are computed here: callbacks take them from the steps' outputs.
 
     Args:
         network: The architecture. Where it has a method `heads(x)` that returns several logits, main first, all of
@@ -54,9 +54,7 @@ class SegmentationTask(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of all heads."""
-        loss = self._training_loss(batch["image"].to(memory_format=self.memory_format), batch["mask"])
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["mask"]))
-        return loss
+        return self._training_loss(batch["image"].to(memory_format=self.memory_format), batch["mask"])
 
     def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
         """Loss of the main output, and the predicted class indices (B, H, W) for the callbacks."""

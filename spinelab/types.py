@@ -38,6 +38,7 @@ class Case:
         images: One entry a channel.
         masks: Later masks overwrite earlier ones (grey matter lies inside the cord). Empty if there is no truth.
         site: Hospital or scanner, "" if unknown.
+        group: What splits are stratified by beside the site, such as the kind of lesion; "" if unknown.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Case:
     images: tuple[Files, ...]
     masks: tuple[MaskFiles, ...] = ()
     site: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import ConfigError
 from spinelab.run import Run
 from spinelab.tasks.segmentation import SegmentationTask
+from spinelab.tasks.weights import start_from
 from spinelab.types import Case, LabelMap
 
 # What a configuration may call. A run folder from elsewhere brings its own config.yaml, which must not call anything.
@@ -82,7 +83,16 @@ def split(config: DictConfig, listed: list[Case]) -> Split:
 
 
 def datamodule(config: DictConfig, slices: Cache, sides: Split) -> SliceDataModule:
-    """Loaders over the prepared slices."""
+    """Loaders over the prepared slices.
+
+    Raises:
+        ConfigError: The data have another number of channels than the network.
+    """
+    if slices.channels != config.channels:
+        raise ConfigError(
+            f"{config.data.name} has {slices.channels} channels, the network sees {config.channels}",
+            f"set channels={slices.channels}",
+        )
     augmentation = make(config.augmentation) if config.augmentation else None
     return SliceDataModule(slices, sides, augmentation=augmentation, seed=config.seed, **config.loader)
 
@@ -93,9 +103,12 @@ def network(config: DictConfig, named: LabelMap) -> torch.nn.Module:
 
 
 def task(config: DictConfig, named: LabelMap) -> SegmentationTask:
-    """Network, loss, optimizer and schedule."""
+    """Network (from the weights of `config.init`, if that names a run), loss, optimizer and schedule."""
     parts = {"loss": make(config.loss), "optimizer": make(config.optimizer), "scheduler": make(config.scheduler)}
-    return SegmentationTask(network(config, named), **parts, channels_last=config.trainer.get("channels_last", False))
+    started = network(config, named)
+    if config.get("init"):
+        start_from(started, Run.open(config.init).weights())
+    return SegmentationTask(started, **parts, channels_last=config.trainer.get("channels_last", False))
 
 
 def logger(config: DictConfig, run: Run) -> WandbRun:

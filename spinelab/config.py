@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from spinelab.errors import ConfigError
-from spinelab.groups import conf_dir, groups
+from spinelab.groups import conf_dir, groups, own_conf_dir
 
 
 def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
@@ -72,10 +72,18 @@ def settle(overrides: Sequence[str], name: str = "train") -> list[str]:
     Raises:
         ConfigError: A choice, a key or an argument does not exist; the message carries near matches.
     """
-    parsed = check_choices(overrides)
+    parsed = check_choices([*overrides, *_search_path(overrides)])
     chosen = [override for override in parsed if override.key_or_group.split("@")[0] in groups()]
-    base = _compose([_first_choice(override) for override in chosen], name)
+    base = _compose([*(_first_choice(override) for override in chosen), *_search_path()], name)
     return [_with_plus(override, base) for override in parsed]
+
+
+def _search_path(overrides: Sequence[str] = ()) -> list[str]:
+    """Where Hydra finds the user's own choices, as an override, so that the processes of a multirun know it too."""
+    folder = own_conf_dir()
+    if folder is None or any(override.startswith("hydra.searchpath") for override in overrides):
+        return []
+    return [f"hydra.searchpath=['file://{folder.resolve().as_posix()}']"]
 
 
 def _with_plus(override: Override, base: DictConfig) -> str:

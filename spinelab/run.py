@@ -124,6 +124,8 @@ def run_hash(config: dict[str, Any]) -> str:
         for parent in parents:
             node = node.get(parent, {})
         node.pop(last, None)
+    if (init := relevant.pop("init", None)) is not None:
+        relevant["init"] = Path(init).name  # the other run's own hash, wherever its folder lies
     canonical = json.dumps(_without_folders(relevant), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 

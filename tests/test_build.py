@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -50,3 +52,9 @@ def test_networks_have_a_channel_for_background(model):
     config = compose_config([f"model={model}", "model.base=4", "data=gm_challenge"])
     network = build.network(config, build.labels(config))
     assert network(torch.zeros(1, 1, 32, 32)).shape == (1, 3, 32, 32)
+
+
+def test_another_number_of_channels_is_refused():
+    slices = SimpleNamespace(channels=3)
+    with pytest.raises(ConfigError, match=r"has 3 channels, the network sees 1[\s\S]*set channels=3"):
+        build.datamodule(compose_config(["data=phantom"]), slices, None)

@@ -47,3 +47,17 @@ def test_sweeps_are_checked_choice_by_choice():
 def test_yaml_files_hold_no_lists_of_objects():
     for path in conf_dir().rglob("*.yaml"):
         assert "- _target_" not in path.read_text(), f"{path}: Hydra cannot merge lists; use a dictionary"
+
+
+def test_own_choices_stand_beside_the_projects(tmp_path, monkeypatch):
+    (tmp_path / "conf" / "data").mkdir(parents=True)
+    mine = (conf_dir() / "data" / "gm_challenge.yaml").read_text().replace("name: gm_challenge", "name: mine")
+    (tmp_path / "conf" / "data" / "mine.yaml").write_text(mine)
+    monkeypatch.chdir(tmp_path)
+    config = compose_config(["data=mine", "model=fcn"])
+    assert (config.data.name, config.choices["data"], config.choices["model"]) == ("mine", "mine", "fcn")
+    with pytest.raises(ConfigError, match="did you mean mine"):
+        compose_config(["data=mne"])
+    monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(ConfigError, match="no such choice"):
+        compose_config(["data=mine"])

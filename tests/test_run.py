@@ -29,6 +29,12 @@ def test_the_hash_does_not_change_with_what_only_looks_on_or_where_files_lie():
         assert hash_of(override) == base, override
 
 
+def test_the_run_that_training_starts_from_counts_wherever_it_lies():
+    assert hash_of() != hash_of("init=runs/discs/unet-s0-f0-12345678")
+    assert hash_of("init=a/unet-s0-f0-12345678") == hash_of("init=/b/unet-s0-f0-12345678")
+    assert hash_of("init=a/unet-s0-f0-12345678") != hash_of("init=a/unet-s0-f0-87654321")
+
+
 def test_a_run_is_found_again_by_its_configuration(tmp_path):
     config = compose_config([f"paths.runs={tmp_path}", "seed=3"])
     run = Run.of(config)

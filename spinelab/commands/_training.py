@@ -18,6 +18,7 @@ from spinelab.callbacks.wandb_run import WandbRun
 from spinelab.commands._scoring import print_scores, score_cases, summary
 from spinelab.data.splits import Split
 from spinelab.run import Run
+from spinelab.tasks.weights import load_weights
 from spinelab.types import Case, LabelMap
 
 
@@ -101,13 +102,6 @@ def describe(table: pd.DataFrame, fitted: Fitted, run: Run) -> pd.DataFrame:
         "split_hash": fitted.split.hash,
     }
     return pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
-
-
-def load_weights(network: nn.Module, checkpoint: Path) -> None:
-    """Load a training checkpoint's network, trusting nothing that is pickled."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "network."
-    network.load_state_dict({key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)})
 
 
 def parameter_count(network: nn.Module) -> int:

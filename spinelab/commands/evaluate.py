@@ -47,7 +47,7 @@ def evaluate(run: Run, overrides: Sequence[str], side: str, predictions: bool) -
     """
     from spinelab import build
     from spinelab.commands._scoring import print_scores, score_cases
-    from spinelab.commands._training import load_weights
+    from spinelab.tasks.weights import load_weights
 
     trained = run.config()
     config = _with_data(trained, overrides)

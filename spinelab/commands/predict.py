@@ -40,7 +40,7 @@ def predict(run: Run, case: Case, output: Path) -> None:
         RunError: The run has no weights.
     """
     from spinelab import build
-    from spinelab.commands._training import load_weights
+    from spinelab.tasks.weights import load_weights
     from spinelab.commands.evaluate import _without_download
     from spinelab.data.volumes.io import write_mask
     from spinelab.data.volumes.prepare import prepare_case

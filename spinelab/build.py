@@ -17,7 +17,8 @@ from spinelab.config import resolved
 from spinelab.data.datamodule import SliceDataModule
 from spinelab.data.slices.build import build as build_cache
 from spinelab.data.slices.cache import Cache
-from spinelab.data.splits import Split
+from spinelab.data.sources.listing import require_files
+from spinelab.data.splits import Split, by_person
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import ConfigError
 from spinelab.run import Run
@@ -61,12 +62,14 @@ def cases(config: DictConfig) -> list[Case]:
     """The data set's cases; a data set that can be generated (the phantom) is made first.
 
     Raises:
-        DataError: Files are missing or do not fit.
+        DataError: Files are missing (all of them are counted, the first are named) or do not fit.
     """
     resolved(config)  # an unset environment variable is reported as such, not by whoever first looks
     if "generate" in config.data:
         make(config.data.generate)
-    return make(config.data.source).cases()
+    listed = make(config.data.source).cases()
+    require_files(listed)
+    return listed
 
 
 def cache(config: DictConfig, listed: list[Case]) -> Cache:
@@ -78,23 +81,33 @@ def cache(config: DictConfig, listed: list[Case]) -> Cache:
 def split(config: DictConfig, listed: list[Case]) -> Split:
     """Persons on each side, by the protocol."""
     persons = sorted({case.person for case in listed})
-    sites = {case.person: case.site for case in listed}
-    return make(config.protocol)(persons=persons, sites=sites)
+    return make(config.protocol)(persons=persons, **by_person(listed))
 
 
 def datamodule(config: DictConfig, slices: Cache, sides: Split) -> SliceDataModule:
     """Loaders over the prepared slices.
 
     Raises:
-        ConfigError: The data have another number of channels than the network.
+        ConfigError: The data have another number of channels than the network, or sagittal slices would be flipped.
     """
     if slices.channels != config.channels:
         raise ConfigError(
             f"{config.data.name} has {slices.channels} channels, the network sees {config.channels}",
             f"set channels={slices.channels}",
         )
+    _check_flip(config)
     augmentation = make(config.augmentation) if config.augmentation else None
     return SliceDataModule(slices, sides, augmentation=augmentation, seed=config.seed, **config.loader)
+
+
+def _check_flip(config: DictConfig) -> None:
+    """Left and right of the picture are front and back in a sagittal slice, which are not alike."""
+    plane = config.data.preprocessing.get("plane", "sagittal")
+    if plane == "sagittal" and config.augmentation and config.augmentation.get("flip_left_right"):
+        raise ConfigError(
+            "the augmentation flips left and right, and the slices are sagittal: front and back would change places",
+            "use augmentation=default, or augmentation.flip_left_right=0",
+        )
 
 
 def network(config: DictConfig, named: LabelMap) -> torch.nn.Module:

@@ -58,3 +58,9 @@ def test_another_number_of_channels_is_refused():
     slices = SimpleNamespace(channels=3)
     with pytest.raises(ConfigError, match=r"has 3 channels, the network sees 1[\s\S]*set channels=3"):
         build.datamodule(compose_config(["data=phantom"]), slices, None)
+
+
+def test_sagittal_slices_are_not_flipped():
+    config = compose_config(["data=phantom", "augmentation=axial"])
+    with pytest.raises(ConfigError, match="front and back"):
+        build.datamodule(config, SimpleNamespace(channels=1), None)

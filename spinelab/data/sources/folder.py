@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spinelab.data.sources.listing import (
     check_inside,
-    check_masks,
     check_root,
     expand,
     extract,
@@ -19,6 +17,7 @@ from spinelab.data.sources.listing import (
     in_order,
     natural,
     raw_labels,
+    safe,
     stem,
 )
 from spinelab.data.volumes.formats import is_picture
@@ -36,9 +35,12 @@ class FolderSource:
         person: Regular expression with one group, searched in the image's path below the root:
             ``(sub-\d+)``. A plain name without parentheses says that all images are of this one person.
         mask: The mask's path below the root, made from the image's: ``{folder}`` is the image's folder, ``{name}`` its
-            file name, ``{stem}`` that without extension. With ``{a,b}``, exactly one must be there. None: no truth.
+            file name, ``{stem}`` that without extension, ``{person}`` its person. Of ``{a,b}``, one must be there.
+            None: no truth.
         labels: Raw value in the mask -> class name.
         overlays: Further masks, drawn over the first in this order: path -> labels, written as `mask` and `labels`.
+        channels: Further contrasts of the same volume, a channel each in this order: paths written as `mask`. The first
+            channel is `image`, whose grid the masks have.
         volume: Regular expression with one group that tells the volumes of a person apart. By default each NIfTI file
             is a volume, and all PNG slices of a person are one.
         slice: Regular expression with one group that orders PNG slices; by default their paths' natural order.
@@ -51,15 +53,17 @@ class FolderSource:
     mask: str | None = None
     labels: Mapping[int, str] | None = None
     overlays: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    channels: Sequence[str] = ()
     volume: str | None = None
     slice: str | None = None
     site: str = ""
 
     def cases(self) -> list[Case]:
-        """All cases, sorted by name.
+        """All cases, sorted by name; masks and further channels are listed whether or not they are there.
 
         Raises:
-            DataError: The folder, an image or a mask is missing; a pattern does not match; names are not unique.
+            DataError: The folder or all images are missing; a pattern does not match; names are not unique; a file
+                lies outside the folder.
             ConfigError: A pattern is not well formed.
         """
         root = check_root(self.root)
@@ -67,16 +71,15 @@ class FolderSource:
         for file in find(root, expand(self.image)):
             volumes[self._person_and_name(root, file)].append(file)
         templates = self._templates()
-        missing: list[Path] = []
         cases = []
         for (person, name), found in volumes.items():
             files = self._ordered(root, name, found)
+            channels = (_companions(root, files, template, person) for template in self.channels)
             masks = tuple(
-                MaskFiles(tuple(_mask_file(root, file, template, missing) for file in files), raw_labels(labels))
+                MaskFiles(_companions(root, files, template, person), raw_labels(labels))
                 for template, labels in templates.items()
             )
-            cases.append(Case(name, person, (files,), masks, self.site))
-        check_masks(root, missing)
+            cases.append(Case(name, person, (files, *channels), masks, self.site))
         return in_order(cases, root)
 
     def _templates(self) -> dict[str, Mapping[int, str]]:
@@ -97,7 +100,7 @@ class FolderSource:
             name = volume if volume.startswith(person) else f"{person}_{volume}"
         else:
             name = person if is_picture(file) else stem(file)
-        return person, re.sub(r"[^\w.-]", "-", name)
+        return person, safe(name)
 
     def _ordered(self, root: Path, name: str, files: list[Path]) -> Files:
         if len(files) == 1:
@@ -119,26 +122,31 @@ class FolderSource:
         return tuple(sorted(files, key=lambda file: natural(keys[file])))
 
 
-def _mask_file(root: Path, image: Path, template: str, missing: list[Path]) -> Path:
-    """Path of an image's mask; noted as missing if none is there."""
+def _companions(root: Path, images: Files, template: str, person: str) -> Files:
+    return tuple(_companion(root, image, template, person) for image in images)
+
+
+def _companion(root: Path, image: Path, template: str, person: str) -> Path:
+    """Path of an image's mask or further channel; the first spelling of the pattern where none is there."""
     fields: dict[str, Any] = {
         "folder": image.parent.relative_to(root).as_posix(),
         "stem": stem(image),
         "name": image.name,
+        "person": person,
     }
     try:
         paths = [spelt.format(**fields) for spelt in expand(template)]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"the mask's pattern {template!r} is not understood ({error!r})", f"use {', '.join(fields)} in braces"
+            f"the pattern {template!r} is not understood ({error!r})", f"use {', '.join(fields)} in braces"
         ) from error
     for path in paths:
         check_inside(root, path)
     there = [root / path for path in paths if (root / path).is_file()]
     if len(there) > 1:
         raise DataError(
-            f"{len(there)} masks match: {', '.join(f.name for f in there)}", "narrow data.source.mask to one", image
+            f"{len(there)} files match {template}: {', '.join(f.name for f in there)}",
+            "narrow the pattern in data.source to one",
+            image,
         )
-    if not there:
-        missing.append(root / paths[0])
     return there[0] if there else root / paths[0]

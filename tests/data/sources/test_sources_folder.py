@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from spinelab.data.sources.folder import FolderSource
-from spinelab.data.sources.listing import expand, natural
+from spinelab.data.sources.listing import expand, natural, require_files
 from spinelab.errors import ConfigError, DataError
 
 
@@ -75,7 +75,7 @@ def test_masks_drawn_over_masks_and_alternatives(tmp_path):
     ]
     assert cases[0].masks[1].labels == {1: "grey"}
     touch(tmp_path, "b/y_seg.nii")
-    with pytest.raises(DataError, match="2 masks match"):
+    with pytest.raises(DataError, match="2 files match"):
         source(tmp_path, image="b/y.nii", person="one", mask="{folder}/{stem}{_seg,_seg-manual}.nii").cases()
 
 
@@ -99,8 +99,72 @@ def test_nothing_matches(tmp_path):
 
 def test_missing_masks_are_counted_and_the_first_five_listed(tmp_path):
     touch(tmp_path, *(f"images/sub-{i}.nii.gz" for i in range(9)), "masks/sub-3.nii.gz")
-    with pytest.raises(DataError, match=r"8 masks are missing: masks/sub-0\.nii\.gz, .*masks/sub-5\.nii\.gz \.\.\."):
-        source(tmp_path).cases()
+    cases = source(tmp_path).cases()
+    assert [case.masks[0].files for case in cases] == [(tmp_path / f"masks/sub-{i}.nii.gz",) for i in range(9)]
+    with pytest.raises(
+        DataError, match=r"8 masks are missing: masks/sub-0\.nii\.gz, .*masks/sub-5\.nii\.gz \.\.\."
+    ) as caught:
+        require_files(cases)
+    assert caught.value.file == tmp_path
+    assert "sub-3" not in str(caught.value)
+    require_files(cases[3:4])
+
+
+def test_slices_without_a_mask_are_named_one_by_one(tmp_path):
+    touch(tmp_path, *(f"images/sub-1_{i}.png" for i in range(3)), "masks/sub-1_0.png")
+    (case,) = source(tmp_path, image="images/*.png").cases()
+    with pytest.raises(DataError, match=r"2 masks are missing: masks/sub-1_1\.png, masks/sub-1_2\.png\n"):
+        require_files([case])
+
+
+def test_further_contrasts_are_channels(tmp_path):
+    touch(tmp_path, "t2/sub-1_T2w.nii", "t1/sub-1_T1w.nii.gz", "t2/sub-2_T2w.nii", "masks/sub-1_T2w.nii")
+    touch(tmp_path, "masks/sub-2_T2w.nii")
+    cases = source(tmp_path, image="t2/*.nii", channels=["t1/{person}_T1w{.nii,.nii.gz}"]).cases()
+    assert cases[0].images == ((tmp_path / "t2/sub-1_T2w.nii",), (tmp_path / "t1/sub-1_T1w.nii.gz",))
+    assert [mask.files[0].name for mask in cases[0].masks] == ["sub-1_T2w.nii"]
+    require_files(cases[:1])
+    with pytest.raises(DataError, match=r"1 image is missing: t1/sub-2_T1w\.nii\n"):
+        require_files(cases)
+
+
+def test_stacked_slices_have_stacked_channels(tmp_path):
+    touch(tmp_path, *(f"{folder}/sub-1_{i}.png" for folder in ("t2", "t1", "masks") for i in (1, 2, 10)))
+    (case,) = source(tmp_path, image="t2/*.png", channels=["t1/{name}"]).cases()
+    assert [[f"{f.parent.name}/{f.name}" for f in files] for files in case.images] == [
+        [f"{folder}/sub-1_{i}.png" for i in (1, 2, 10)] for folder in ("t2", "t1")
+    ]
+
+
+def test_links_that_leave_the_root_are_refused_by_name(tmp_path):
+    root = tmp_path / "data"
+    touch(tmp_path, "elsewhere/sub-1.nii.gz", "data/.annex/1", "data/masks/sub-1.nii.gz", "data/masks/sub-2.nii.gz")
+    (root / "images").mkdir()
+    (root / "images/sub-2.nii.gz").symlink_to(root / ".annex/1")
+    assert [case.name for case in source(root).cases()] == ["sub-2"]
+    (root / "images/sub-1.nii.gz").symlink_to(tmp_path / "elsewhere/sub-1.nii.gz")
+    with pytest.raises(DataError, match=r"1 files are links that lead out .*images/sub-1\.nii\.gz -> .*elsewhere"):
+        source(root).cases()
+
+
+def test_links_to_what_was_not_fetched_are_missing_files(tmp_path):
+    touch(tmp_path, "images/sub-1.nii.gz", "masks/sub-1.nii.gz", "masks/sub-2.nii.gz")
+    (tmp_path / "images/sub-2.nii.gz").symlink_to("../.git/annex/objects/2")
+    with pytest.raises(DataError, match=r"1 image is missing: images/sub-2\.nii\.gz\n.*datalad get"):
+        require_files(source(tmp_path).cases())
+
+
+def test_a_root_that_is_a_link_itself_is_fine(tmp_path):
+    touch(tmp_path, "real/images/sub-1.nii.gz", "real/masks/sub-1.nii.gz")
+    (tmp_path / "data").symlink_to(tmp_path / "real")
+    require_files(source(tmp_path / "data").cases())
+
+
+def test_a_masks_folder_behind_a_link_is_refused(tmp_path):
+    touch(tmp_path, "data/images/sub-1.nii.gz", "elsewhere/sub-1.nii.gz")
+    (tmp_path / "data/masks").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"masks/sub-1\.nii\.gz -> "):
+        source(tmp_path / "data").cases()
 
 
 def test_names_that_repeat(tmp_path):
@@ -134,6 +198,20 @@ def test_a_person_pattern_needs_one_group(tmp_path, person):
         source(tmp_path, mask=None, person=person).cases()
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"image": "**.nii.gz"}, "Invalid pattern"),
+        ({"image": ""}, "pattern ''"),
+        ({"person": "(sub-[0-9"}, "unterminated"),
+    ],
+)
+def test_patterns_that_are_not_well_formed(tmp_path, changes, found):
+    touch(tmp_path, "images/sub-7.nii.gz")
+    with pytest.raises(ConfigError, match=rf"{found}.*\n"):
+        source(tmp_path, mask=None, **changes).cases()
+
+
 @pytest.mark.parametrize("image", ["../*.nii.gz", "/etc/*.nii.gz", "images/../../*.nii.gz"])
 def test_patterns_do_not_leave_the_root(tmp_path, image):
     touch(tmp_path, "secret.nii.gz", "data/images/sub-1.nii.gz")
@@ -160,7 +238,7 @@ def test_labels_have_to_be_told(tmp_path):
 
 def test_an_unknown_field_in_the_masks_pattern(tmp_path):
     touch(tmp_path, "images/sub-1.nii.gz")
-    with pytest.raises(ConfigError, match="use folder, stem, name"):
+    with pytest.raises(ConfigError, match="use folder, stem, name, person"):
         source(tmp_path, mask="masks/{file}").cases()
 
 

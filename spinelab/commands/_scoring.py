@@ -14,7 +14,7 @@ from torch import nn
 
 from spinelab.callbacks.panels import draw_panel
 from spinelab.callbacks.wandb_run import Panel
-from spinelab.data.volumes.io import write_mask
+from spinelab.data.volumes.io import mask_name, write_mask
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.reporting.statistics import person_values, summarise
 from spinelab.tasks.evaluation import Scored, best_slice, case_rows, evaluate_case
@@ -53,10 +53,10 @@ def score_cases(
 
 
 def write_prediction(native: np.ndarray, case: Case, folder: Path) -> Path:
-    """Write a predicted mask in its scan's own grid; NIfTI for NIfTI, a folder of pictures for pictures."""
+    """Write a predicted mask in its scan's own grid and format; NIfTI for a DICOM series."""
     files = case.images[0]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (f"{case.name}.nii.gz" if files[0].name.endswith((".nii", ".nii.gz")) else case.name)
+    path = folder / mask_name(case.name, files)
     write_mask(path, native, like=files)
     return path
 

@@ -4,15 +4,19 @@ usage: spinelab predict run=FOLDER input=SCAN output=MASK
 
 Examples:
   spinelab predict run=runs/gm_challenge/unet-s0-f1-5e6f7a8b input=scan.nii.gz output=mask.nii.gz
-  spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=slices/ output=masks/      (one PNG a slice)
+  spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=scan.mha output=mask.mha
+  spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=series/ output=mask.nii.gz  (a folder of DICOM files)
+  spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=slices/ output=masks/       (one PNG a slice)
 
-The mask has the scan's own grid and affine. A file beside it (MASK.json) says what its values mean. Several channels
-are given as input=first.nii.gz,second.nii.gz, in the order in which the network was trained.
+The mask has the scan's own grid and affine, in the format of its name: .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr, or .dcm
+(DICOM-SEG) for a DICOM series. A file beside it (MASK.json) says what its values mean. Several channels are given as
+input=first.nii.gz,second.nii.gz, in the order in which the network was trained.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,15 +41,17 @@ def predict(run: Run, case: Case, output: Path) -> None:
 
     Raises:
         DataError: The scan cannot be used.
+        ConfigError: The mask cannot be written under the output's name.
         RunError: The run has no weights.
     """
     from spinelab import build
-    from spinelab.tasks.weights import load_weights
     from spinelab.commands.evaluate import _without_download
-    from spinelab.data.volumes.io import write_mask
+    from spinelab.data.volumes.io import check_output, write_mask
     from spinelab.data.volumes.prepare import prepare_case
     from spinelab.tasks.inference import segment
+    from spinelab.tasks.weights import load_weights
 
+    check_output(output, case.images[0])
     config = run.config()
     labels = build.labels(config)
     volume = prepare_case(case, labels, build.preprocessing(config), with_mask=False)
@@ -58,24 +64,28 @@ def predict(run: Run, case: Case, output: Path) -> None:
     network = build.network(_without_download(config), labels)
     load_weights(network, run.weights())
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(output, segment(network, volume), like=case.images[0])
-    names = {"0": "background"} | {str(labels.index(name)): name for name in labels.classes}
-    write_atomically(_sidecar(output), json.dumps({"labels": names, "run": run.id}, indent=2))
+    names = {labels.index(name): name for name in labels.classes}
+    write_mask(output, segment(network, volume), like=case.images[0], names=names)
+    told = {"0": "background"} | {str(index): name for index, name in names.items()}
+    write_atomically(_sidecar(output), json.dumps({"labels": told, "run": run.id}, indent=2))
 
 
 def _sidecar(output: Path) -> Path:
-    name = output.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".png")
-    return output.with_name(f"{name}.json")
+    ending = re.search(r"(\.nii|\.nii\.gz|\.mh[ad]|\.nrrd|\.nhdr|\.dcm|\.png)$", output.name)
+    return output.with_name(f"{output.name[: ending.start()] if ending else output.name}.json")
 
 
 def _files(path: Path) -> Files:
-    if path.is_dir():
-        found = tuple(
-            sorted(file for file in path.iterdir() if file.suffix.lower() in (".png", ".jpg", ".tif", ".tiff"))
-        )
-        if not found:
-            raise DataError("the folder holds no pictures", "give a NIfTI file, or a folder of PNG slices", path)
-        return found
-    if not path.is_file():
+    """The file, or the slices of a folder: pictures, or else a DICOM series."""
+    from spinelab.data.volumes.formats import is_dicom, is_picture
+
+    if not path.exists():
         raise DataError("there is no such file", "check input=", path)
-    return (path,)
+    if not path.is_dir():
+        return (path,)
+    there = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    found = [file for file in there if is_picture(file)] or [file for file in there if is_dicom(file)]
+    if not found:
+        remedy = "give a volume, a folder of PNG slices, or a folder with one DICOM series"
+        raise DataError("the folder holds neither pictures nor DICOM files", remedy, path)
+    return tuple(found)

@@ -21,8 +21,11 @@ def probabilities(network: nn.Module, volume: PreparedVolume, batch_size: int = 
     network.eval()
     parts = []
     for start in range(0, len(volume.image), batch_size):
-        image = np.stack([normalise(image, volume.intensity) for image in volume.image[start : start + batch_size]])
-        logits = network(torch.from_numpy(image).permute(0, 3, 1, 2).to(device)).float()
+        slices = volume.image[start : start + batch_size]
+        batch = np.empty((len(slices), slices.shape[3], *slices.shape[1:3]), np.float32)
+        for pixels, normalised in zip(slices, batch, strict=True):
+            normalise(pixels, volume.intensity, out=normalised)
+        logits = network(torch.from_numpy(batch).to(device)).float()
         parts.append(logits.softmax(dim=1).permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)
 

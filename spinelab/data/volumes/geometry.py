@@ -2,7 +2,8 @@
 
 Slices are anatomical: sagittal slices run left to right with head up and the front at the left of the picture; axial
 ones run upwards with the front up and the patient's right at the left; coronal ones run forwards with head up and the
-patient's right at the left. Oblique scans take their closest axes; nothing is ever resampled across slices.
+patient's right at the left. Oblique scans take their closest axes; nothing is ever resampled across slices
+(but for further contrasts that lie on another grid than the first: see `grid`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any, get_args
 import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-from scipy.ndimage import affine_transform, gaussian_filter1d
 
+from spinelab.data.volumes.interpolation import resample
 from spinelab.data.volumes.io import RawVolume
 from spinelab.types import Plane
 
@@ -30,6 +31,8 @@ SAME_SPACING = 1e-4
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
+Box = tuple[Pair, Pair]
+"""First row and the one after the last, first column and the one after the last."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def make_geometry(
     plane: Plane,
     spacing_mm: tuple[float, float] | None = None,
     crop: Pair | None = None,
+    body: Box | None = None,
 ) -> Geometry:
     """Work out how a scan becomes slices.
 
@@ -109,6 +113,8 @@ def make_geometry(
         plane: What the slices shall be.
         spacing_mm: Row and column spacing to resample to; None keeps the scan's own.
         crop: Rows and columns to cut out of the centre (and to pad to); None keeps all.
+        body: What of the scan's slices, before resampling, is kept and is what `crop` lies in the centre of; None
+            keeps all.
 
     Raises:
         ValueError: The plane is unknown, or a spacing is asked for where the scan's own is unknown.
@@ -118,18 +124,20 @@ def make_geometry(
     if volume.affine is None and spacing_mm is not None:
         raise ValueError("pictures have no spacing, so they cannot be resampled to one")
     axes, flips, raw_spacing = _orientation(volume, plane)
-    full = tuple(volume.array.shape[axis] for axis in axes[1:])
+    full = volume.array.shape[axes[1]], volume.array.shape[axes[2]]
     spacing = _target_spacing(raw_spacing, spacing_mm)
-    resampled = tuple(
+    rows, columns = (
         n if old == new or np.isnan(old) else max(1, round(n * old / new))
         for n, old, new in zip(full, raw_spacing[1:], spacing[1:], strict=True)
     )
-    slice_shape = crop or resampled
-    corner = tuple((n - size) // 2 for n, size in zip(resampled, slice_shape, strict=True))
+    resampled = rows, columns
+    first, window = _window(body, full, resampled)
+    slice_shape = crop or window
+    corner = tuple(start + (n - size) // 2 for start, n, size in zip(first, window, slice_shape, strict=True))
     affine = None if volume.affine is None else _as_tuple(volume.affine.tolist())
     return Geometry(
         _as_tuple(volume.array.shape), affine, plane, axes, flips, raw_spacing,
-        _as_tuple(resampled), _as_tuple(corner), _as_tuple(slice_shape), spacing,
+        resampled, _as_tuple(corner), _as_tuple(slice_shape), spacing,
     )  # fmt: skip
 
 
@@ -149,7 +157,7 @@ def to_slices(array: Array, geometry: Geometry, order: int, fill: float = 0) -> 
     slices = geometry.orient(array)
     if geometry.is_resampled:
         old, new = geometry.raw_spacing[1:], geometry.spacing[1:]
-        slices = _resample(slices, geometry.resampled, (new[0] / old[0], new[1] / old[1]), order)
+        slices = resample(slices, geometry.resampled, (new[0] / old[0], new[1] / old[1]), order)
     return _move_window(slices, geometry.corner, geometry.slice_shape, fill)
 
 
@@ -183,7 +191,7 @@ def _restore(slices: Array, geometry: Geometry, order: int, fill: float) -> Arra
     back = _move_window(slices, (-geometry.corner[0], -geometry.corner[1]), geometry.resampled, fill)
     if geometry.is_resampled:
         old, new = geometry.raw_spacing[1:], geometry.spacing[1:]
-        back = _resample(back, geometry.oriented_shape[1:], (old[0] / new[0], old[1] / new[1]), order)
+        back = resample(back, geometry.oriented_shape[1:], (old[0] / new[0], old[1] / new[1]), order)
     return np.ascontiguousarray(geometry.restore(back))
 
 
@@ -199,25 +207,23 @@ def _orientation(
     return axes, _as_tuple([bool(change[a, 1] < 0) for a in axes]), _as_tuple([float(sizes[a]) for a in axes])
 
 
+def _window(body: Box | None, full: Pair, resampled: Pair) -> tuple[Pair, Pair]:
+    """Corner and size of the body on the resampled grid, whole pixels outwards; all of it where there is no box."""
+    if body is None:
+        return (0, 0), resampled
+    edges = [
+        (start * new // old, min(new, -(-stop * new // old)))
+        for (start, stop), old, new in zip(body, full, resampled, strict=True)
+    ]
+    (top, bottom), (left, right) = edges
+    return (top, left), (bottom - top, right - left)
+
+
 def _target_spacing(raw: tuple[float, float, float], wanted: tuple[float, float] | None) -> tuple[float, float, float]:
     """The wanted spacing, or the scan's own where they agree up to rounding in the header."""
     if wanted is None or all(abs(new / old - 1) < SAME_SPACING for old, new in zip(raw[1:], wanted, strict=True)):
         return raw
     return raw[0], float(wanted[0]), float(wanted[1])
-
-
-def _resample(slices: Array, shape: Pair, step: tuple[float, float], order: int) -> Array:
-    """Resample each slice about the centre of the picture; `step` is the new pixel in old pixels."""
-    if order > 0:
-        slices = slices.astype(np.float32)
-        for axis, s in enumerate(step, start=1):
-            if s > 1:  # half the excess of the pixel size, the usual compromise of sharpness and aliasing
-                slices = gaussian_filter1d(slices, (s - 1) / 2, axis=axis, mode="nearest")
-    offset = [((old - 1) - (new - 1) * s) / 2 for old, new, s in zip(slices.shape[1:], shape, step, strict=True)]
-    out = np.empty((len(slices), *shape), slices.dtype)
-    for source, target in zip(slices, out, strict=True):
-        affine_transform(source, step, offset, shape, output=target, order=order, mode="nearest")
-    return out
 
 
 def _move_window(slices: Array, corner: Pair, shape: Pair, fill: float) -> Array:

@@ -8,16 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from spinelab.data.volumes.formats import (
-    COPY_AGAIN,
-    is_picture,
-    read_nifti,
-    read_pictures,
-    write_nifti,
-    write_pictures,
-)
+from spinelab.data.volumes.dicom import is_segmentation
+from spinelab.data.volumes.formats import COPY_AGAIN, check_file, format_of
+from spinelab.data.volumes.header import check_single
+from spinelab.data.volumes.itk import read_itk
+from spinelab.data.volumes.nifti import read_nifti
+from spinelab.data.volumes.pictures import read_pictures
+from spinelab.data.volumes.segmentation import read_segmentation
+from spinelab.data.volumes.series import read_series
+from spinelab.data.volumes.writing import check_output, mask_name, write_mask
 from spinelab.errors import ConfigError, DataError
 from spinelab.types import Files, LabelMap, MaskFiles
+
+__all__ = [
+    "BACKGROUND",
+    "GRID_TOLERANCE",
+    "RawVolume",
+    "check_output",
+    "check_same_grid",
+    "mask_name",
+    "read_mask",
+    "read_raw_mask",
+    "read_volume",
+    "write_mask",
+]
 
 BACKGROUND = "background"
 GRID_TOLERANCE = 0.25
@@ -40,12 +54,13 @@ class RawVolume:
 
 
 def read_volume(files: Files) -> RawVolume:
-    """Read one channel of a scan.
+    """Read one channel of a scan: one file, one picture a slice, or the files of a DICOM series in any order.
 
     Integer data without a scale factor keep their integer type; everything else becomes float32.
 
     Raises:
         DataError: A file is missing, truncated or no image; the image is constant, not 3-D, or has NaN or infinity.
+        ConfigError: DICOM files, and the extra `dicom` is not installed.
     """
     volume = _read(files, colours_as_labels=False)
     array, name = volume.array, _name(files)
@@ -65,23 +80,22 @@ def read_volume(files: Files) -> RawVolume:
 def read_mask(mask: MaskFiles, labels: LabelMap, *, image: RawVolume | None = None) -> Array:
     """Read a mask as class indices.
 
-    Raw values are mapped to classes by name; the name ``background`` drops a raw value on purpose.
+    Raw values are mapped to classes by name; the name ``background`` drops a raw value on purpose. The raw values of a
+    DICOM-SEG are its segment numbers.
 
     Args:
         mask: The file or the slices, and what their raw values mean.
         labels: The data set's classes.
-        image: The scan that the mask belongs to; shape and affine are compared with it.
+        image: The scan that the mask belongs to; shape and affine are compared with it. A DICOM-SEG needs it.
 
     Returns:
         uint8 class indices in the mask's own grid.
 
     Raises:
         DataError: A file is missing or broken, does not lie on the image's grid, or holds an unknown value.
-        ConfigError: A raw value is given a name that is no class.
+        ConfigError: A raw value is given a name that is no class, or DICOM files lack the extra `dicom`.
     """
-    volume, name = _read(mask.files, colours_as_labels=True), _name(mask.files)
-    if image is not None:
-        check_same_grid(volume, image, name)
+    volume, name = read_raw_mask(mask.files, image), _name(mask.files)
     mapped, known = np.zeros(volume.array.shape, np.uint8), volume.array == 0
     for raw, cls in mask.labels.items():
         where = volume.array == raw
@@ -116,41 +130,32 @@ def check_same_grid(volume: RawVolume, image: RawVolume, name: Path) -> None:
         )
 
 
-def write_mask(path: Path, array: Array, like: Path | Files) -> None:
-    """Write class indices in the grid of the scan that they were predicted on.
-
-    A NIfTI mask gets `like`'s shape, sform, qform and their codes. A stack of pictures becomes a folder `path` with
-    one PNG a slice, named as the slices are; a single picture may also be written to a file `path` ending in .png.
-
-    Args:
-        path: Where to write.
-        array: Class indices in the raw grid, (X, Y, Z) or (S, H, W).
-        like: The image file, or the slices in order.
-
-    Raises:
-        ValueError: The array is no uint8-sized label array, or its shape is not the scan's.
-        DataError: `like` cannot be read.
-    """
-    files = (like,) if isinstance(like, Path) else like
-    if array.min(initial=0) < 0 or array.max(initial=0) > 255 or array.dtype.kind not in "biu":
-        raise ValueError(f"a mask holds whole numbers from 0 to 255, not {array.dtype}")
-    if is_picture(files[0]):
-        write_pictures(path, array.astype(np.uint8), files)
-        return
-    write_nifti(path, array.astype(np.uint8), files[0])
-
-
 def _read(files: Files, *, colours_as_labels: bool) -> RawVolume:
     if not files:
         raise ValueError("a volume needs at least one file")
     for file in files:
-        if not file.is_file():
-            raise DataError("the file does not exist", "check the data set's folder and the source's patterns", file)
-    if is_picture(files[0]):
+        check_file(file)
+    kind = format_of(files[0])
+    if kind == "picture":
         return RawVolume(read_pictures(files, colours_as_labels=colours_as_labels), None)
-    if len(files) > 1:
-        raise DataError(f"{len(files)} files for one volume", "give one NIfTI file a volume", files[0])
-    return RawVolume(*read_nifti(files[0]))
+    if kind == "DICOM":
+        return RawVolume(*read_series(files))
+    check_single(files)
+    return RawVolume(*(read_nifti if kind == "NIfTI" else read_itk)(files[0]))
+
+
+def read_raw_mask(files: Files, image: RawVolume | None) -> RawVolume:
+    """A mask's raw values; those of a DICOM-SEG, which need not cover the image, on the image's grid."""
+    name = _name(files)
+    if not (len(files) == 1 and files[0].is_file() and format_of(files[0]) == "DICOM" and is_segmentation(files[0])):
+        volume = _read(files, colours_as_labels=True)
+        if image is not None:
+            check_same_grid(volume, image, name)
+        return volume
+    if image is None or image.affine is None:
+        raise DataError("a DICOM-SEG needs an image with a grid to lie on", "convert it to the image's format", name)
+    array = read_segmentation(files[0], image.array.shape, image.affine, GRID_TOLERANCE)
+    return RawVolume(array, image.affine)
 
 
 def _refuse(values: Array, mask: MaskFiles, name: Path) -> None:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from spinelab.data.volumes.geometry import Geometry, make_geometry, to_slices
-from spinelab.data.volumes.io import RawVolume, check_same_grid, read_mask, read_volume
-from spinelab.data.volumes.normalisation import Intensity, Kind, fit
+from spinelab.data.volumes import filters
+from spinelab.data.volumes.bias import correct_bias
+from spinelab.data.volumes.body import body_box
+from spinelab.data.volumes.geometry import Box, Geometry, make_geometry, to_slices
+from spinelab.data.volumes.grid import onto_grid
+from spinelab.data.volumes.io import RawVolume, read_mask, read_volume
+from spinelab.data.volumes.neighbours import with_neighbours
+from spinelab.data.volumes.normalisation import Intensity, fit
+from spinelab.data.volumes.preprocessing import Preprocessing as Preprocessing
+from spinelab.data.volumes.preprocessing import SlicePolicy
 from spinelab.errors import DataError
-from spinelab.types import Case, LabelMap, Plane
+from spinelab.types import Case, LabelMap
 
-SlicePolicy = Literal["all", "annotated", "complete"]
 IMAGE_ORDER = 3
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How scans become slices.
-
-    Attributes:
-        plane: Anatomical plane of the slices; pictures are taken as they are.
-        spacing_mm: Row and column spacing to resample to; None keeps the scan's own.
-        crop: Rows and columns cut out of the centre (and padded to) after resampling; None keeps all.
-        normalisation: Grey values, fitted on each volume: ``zscore``, ``minmax``, ``percentile`` or None.
-        slices: Which slices are trained and scored on: ``all``; ``annotated``, where any mask file has foreground;
-            ``complete``, where every mask file has (a half-annotated scan must not teach background).
-
-    Raises:
-        ValueError: A value is unknown or not positive.
-    """
-
-    plane: Plane = "sagittal"
-    spacing_mm: tuple[float, float] | None = None
-    crop: tuple[int, int] | None = None
-    normalisation: Kind | None = "zscore"
-    slices: SlicePolicy = "all"
-
-    def __post_init__(self) -> None:
-        for name, choices in (("plane", Plane), ("slices", SlicePolicy)):
-            if getattr(self, name) not in get_args(choices):
-                raise ValueError(f"{name} is one of {', '.join(get_args(choices))}, not {getattr(self, name)!r}")
-        if self.normalisation is not None and self.normalisation not in get_args(Kind):
-            raise ValueError(f"normalisation is one of {', '.join(get_args(Kind))} or null, not {self.normalisation!r}")
-        for name, kind in (("spacing_mm", float), ("crop", int)):
-            value = getattr(self, name)
-            if value is not None:  # yaml gives lists
-                object.__setattr__(self, name, _pair(name, value, kind))
 
 
 @dataclass(frozen=True)
@@ -58,7 +30,8 @@ class PreparedVolume:
     """The slices of one case.
 
     Attributes:
-        image: (S, H, W, C), not normalised; in the scan's own integer type where nothing was resampled, else float32.
+        image: (S, H, W, C), not normalised; in the scan's own integer type where grey values were not touched, else
+            float32.
         mask: (S, H, W) uint8 class indices, None without truth.
         intensity: The normalisation, one a channel.
         geometry: The way back into the scan's grid.
@@ -87,18 +60,18 @@ def prepare_case(
         DataError: A file of the case is missing, broken, or does not go with the others.
     """
     channels = _read_channels(case)
-    geometry = _geometry(case, channels[0], preprocessing)
-    image = np.stack([to_slices(c.array, geometry, IMAGE_ORDER, fill=c.array.min()) for c in channels], axis=-1)
-    rows, columns = geometry.content
-    intensity = tuple(
-        fit(image[:, rows, columns, channel], preprocessing.normalisation) for channel in range(len(channels))
-    )
+    image, geometry, box = _slices(case, channels, preprocessing)
+    intensity = _intensity(case, image, geometry, preprocessing)
     usable, mask = np.ones(len(image), bool), None
     if with_mask and case.masks:
         masks = [read_mask(m, labels, image=channels[0]) for m in case.masks]
         usable = _usable([geometry.orient(m) for m in masks], preprocessing.slices)
-        mask = to_slices(_combine(masks), geometry, order=0)
-    return PreparedVolume(image, mask, intensity, geometry, usable)
+        combined = _combine(masks)
+        _check_body(case, geometry.orient(combined), box)
+        mask = to_slices(combined, geometry, order=0)
+    stacked = with_neighbours(image, preprocessing.neighbours)
+    repeated = tuple(channel for channel in intensity for _ in range(2 * preprocessing.neighbours + 1))
+    return PreparedVolume(stacked, mask, repeated, geometry, usable)
 
 
 def native_truth(case: Case, labels: LabelMap) -> tuple[Array, RawVolume]:
@@ -117,20 +90,70 @@ def native_truth(case: Case, labels: LabelMap) -> tuple[Array, RawVolume]:
 
 
 def _read_channels(case: Case) -> list[RawVolume]:
-    channels = [read_volume(files) for files in case.images]
-    for channel, files in zip(channels[1:], case.images[1:], strict=True):
-        check_same_grid(channel, channels[0], files[0])
-    return channels
+    first, *others = [read_volume(files) for files in case.images]
+    return [first, *(onto_grid(other, first, files[0]) for other, files in zip(others, case.images[1:], strict=True))]
 
 
-def _geometry(case: Case, volume: RawVolume, preprocessing: Preprocessing) -> Geometry:
+def _slices(case: Case, channels: list[RawVolume], preprocessing: Preprocessing) -> tuple[Array, Geometry, Box | None]:
+    """Slices (S, H, W, C), their geometry, and the body's box, if there is one."""
+    if preprocessing.bias_correction:
+        channels = [replace(channel, array=correct_bias(channel.array)) for channel in channels]
+    geometry = _geometry(case, channels[0], preprocessing)
+    box = None
+    if preprocessing.body:
+        box = body_box(geometry.orient(channels[0].array), geometry.raw_spacing)
+        geometry = _geometry(case, channels[0], preprocessing, box)
+    arrays = [_filtered(channel.array, geometry, preprocessing) for channel in channels]
+    prepared = [to_slices(a, geometry, IMAGE_ORDER, fill=a.min()) for a in arrays]
+    return prepared[0][..., None] if len(prepared) == 1 else np.stack(prepared, axis=-1), geometry, box
+
+
+def _filtered(array: Array, geometry: Geometry, preprocessing: Preprocessing) -> Array:
+    if not preprocessing.filters:
+        return array
+    return geometry.restore(filters.apply(geometry.orient(array), preprocessing.filters))
+
+
+def _intensity(case: Case, image: Array, geometry: Geometry, preprocessing: Preprocessing) -> tuple[Intensity, ...]:
+    """One normalisation a contrast, fitted on what is no padding."""
+    rows, columns = geometry.content
+    count = image.shape[-1]
+    landmarks: tuple[Any, ...] = preprocessing.landmarks or (None,)
+    if len(landmarks) not in (1, count):
+        raise DataError(
+            f"the case has {count} contrasts, there are landmarks for {len(landmarks)}",
+            "give data.preprocessing.landmarks one list a contrast, or one for all",
+            case.images[0][0],
+        )
+    return tuple(
+        fit(image[:, rows, columns, channel], preprocessing.normalisation, landmarks=marks)
+        for channel, marks in enumerate(landmarks * (count // len(landmarks)))
+    )
+
+
+def _geometry(case: Case, volume: RawVolume, preprocessing: Preprocessing, body: Box | None = None) -> Geometry:
     if volume.affine is None and preprocessing.spacing_mm is not None:
         raise DataError(
             "pictures have no spacing, so they cannot be resampled to one",
             "set data.preprocessing.spacing_mm=null",
             case.images[0][0],
         )
-    return make_geometry(volume, preprocessing.plane, preprocessing.spacing_mm, preprocessing.crop)
+    return make_geometry(volume, preprocessing.plane, preprocessing.spacing_mm, preprocessing.crop, body)
+
+
+def _check_body(case: Case, truth: Array, box: Box | None) -> None:
+    """The box never follows the truth, which a new scan does not have; so a box that cuts truth off is refused."""
+    if box is None:
+        return
+    (top, bottom), (left, right) = box
+    lost = int(np.count_nonzero(truth) - np.count_nonzero(truth[:, top:bottom, left:right]))
+    if lost:
+        raise DataError(
+            f"the body's box (rows {top} to {bottom - 1}, columns {left} to {right - 1}) cuts off {lost} voxels of the "
+            "mask",
+            "set data.preprocessing.body=false for this data set",
+            case.images[0][0],
+        )
 
 
 def _combine(masks: list[Array]) -> Array:
@@ -146,10 +169,3 @@ def _usable(masks: list[Array], policy: SlicePolicy) -> Array:
     if policy == "annotated":
         return np.any(present, axis=0)
     return np.all(present, axis=0) if policy == "complete" else np.ones(present.shape[1], bool)
-
-
-def _pair(name: str, value: Any, kind: type) -> tuple[Any, Any]:
-    pair = tuple(kind(v) for v in value)
-    if len(pair) != 2 or min(pair) <= 0:
-        raise ValueError(f"{name} is two positive numbers (rows, columns), not {value!r}")
-    return pair[0], pair[1]

@@ -100,9 +100,9 @@ def test_not_an_image(tmp_path):
         (tmp_path / name).write_text("a table of results\n" * 100)
         with pytest.raises(DataError, match="no whole"):
             read_volume((tmp_path / name,))
-    (tmp_path / "a.mha").write_text("x")
+    (tmp_path / "a.xyz").write_text("x")
     with pytest.raises(DataError, match="not supported"):
-        read_volume((tmp_path / "a.mha",))
+        read_volume((tmp_path / "a.xyz",))
     with pytest.raises(DataError, match="does not exist"):
         read_volume((tmp_path / "none.nii",))
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spinelab.data.volumes.normalisation import fit
 
@@ -47,6 +49,35 @@ def test_a_constant_crop_stays_finite():
         assert np.isfinite(fit(np.full((2, 3, 4), 5), kind).apply(np.arange(5))).all()
 
 
+@given(
+    values=st.lists(st.integers(-3, 3) | st.integers(-1000, 30000), min_size=1, max_size=60),
+    repeat=st.sampled_from([1, 7, 900]),
+    dtype=st.sampled_from(["int16", "float32"]),
+    low=st.floats(0, 50),
+    high=st.floats(50, 100),
+)
+def test_statistics_are_numpys(values, repeat, dtype, low, high):
+    """Percentiles are found without sorting everything, moments piece by piece: both must still be exact."""
+    array = np.random.default_rng(0).permutation(np.array(values, dtype).repeat(repeat))
+    floor, ceiling = np.percentile(array.astype(np.float64), (low, high))
+    if floor >= ceiling:
+        floor, ceiling = array.min(), array.max()
+    fitted = fit(array, "zscore", (low, high))
+    clipped = np.clip(array.astype(np.float64), floor, ceiling)
+    assert (fitted.low, fitted.high) == pytest.approx((floor, ceiling), rel=1e-6, abs=1e-6)
+    assert fitted.shift == pytest.approx(clipped.mean(), rel=1e-6, abs=1e-4)
+    assert fitted.scale == pytest.approx(clipped.std() or 1.0, rel=1e-5, abs=2e-3)
+
+
+def test_statistics_of_a_large_volume_are_numpys():
+    array = np.random.default_rng(1).gamma(2, 100, (40, 100, 110)).astype(np.float32)
+    fitted = fit(array, "zscore")
+    low, high = np.percentile(array.astype(np.float64), (0.5, 99.5))
+    assert (fitted.low, fitted.high) == (low, high)
+    clipped = np.clip(array.astype(np.float64), low, high)
+    assert (fitted.shift, fitted.scale) == pytest.approx((clipped.mean(), clipped.std()), rel=1e-6)
+
+
 def test_unknown_kind(image):
-    with pytest.raises(ValueError, match="zscore, minmax, percentile or null, not 'z'"):
+    with pytest.raises(ValueError, match="zscore, minmax, percentile, nyul or null, not 'z'"):
         fit(image, "z")

@@ -67,3 +67,9 @@ def cases(make_case: MakeCase) -> list[Case]:
 @pytest.fixture
 def cache(cases: list[Case], labels: LabelMap, preprocessing: Preprocessing, tmp_path: Path) -> Cache:
     return build(cases, labels, preprocessing, tmp_path / "cache", progress=False)
+
+
+@pytest.fixture
+def many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small work be shared by processes as large work is."""
+    monkeypatch.setattr("spinelab.data.slices.plan.WORTH", 0)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from spinelab.data.slices import build as build_module
 from spinelab.data.slices.build import build, cache_key
-from spinelab.data.slices.cache import Cache
+from spinelab.data.slices.cache import Cache, Damaged, seal, unseal
 from spinelab.data.volumes.prepare import Preprocessing, prepare_case
 from spinelab.errors import ConfigError, DataError
 from spinelab.types import Case, LabelMap
@@ -22,7 +21,7 @@ def assert_equals_prepared(cache: Cache, cases: list[Case], labels: LabelMap, pr
     for position, case in enumerate(cases):
         volume = prepare_case(case, labels, preprocessing)
         info = cache.volumes[position]
-        assert (info.name, info.person, info.site) == (case.name, case.person, case.site)
+        assert (info.name, info.person, info.site, info.group) == (case.name, case.person, case.site, case.group)
         assert info.intensity == volume.intensity
         assert info.slices == len(volume.image)
         np.testing.assert_array_equal(info.spacing, volume.geometry.spacing)
@@ -32,6 +31,8 @@ def assert_equals_prepared(cache: Cache, cases: list[Case], labels: LabelMap, pr
             np.testing.assert_array_equal(cache.image(row), volume.image[index].astype(cache.images.dtype))
             np.testing.assert_array_equal(cache.image(row), volume.image[index])
             np.testing.assert_array_equal(cache.mask(row), volume.mask[index])
+            counts = [np.count_nonzero(volume.mask[index] == label) for label in range(labels.count)]
+            assert cache.pixels[row].tolist() == counts
             row += 1
     assert len(cache) == row
 
@@ -65,6 +66,7 @@ def test_smallest_type_that_holds_every_volume(make_case, labels, preprocessing,
     assert_equals_prepared(cache, cases, labels, preprocessing)
 
 
+@pytest.mark.usefixtures("many_processes")
 def test_several_processes_give_the_same_cache(make_case, labels, preprocessing, tmp_path):
     cases = [make_case(f"v{n}") for n in range(5)]
     one = build(cases, labels, preprocessing, tmp_path / "one", workers=1, progress=False)
@@ -73,7 +75,7 @@ def test_several_processes_give_the_same_cache(make_case, labels, preprocessing,
 
 
 def test_second_build_reads_no_case_again(cache, cases, labels, preprocessing, monkeypatch):
-    monkeypatch.setattr(build_module, "prepare_part", lambda *_, **__: pytest.fail("a case was read again"))
+    monkeypatch.setattr(build_module, "prepare_parts", lambda *_, **__: pytest.fail("a case was read again"))
     again = build(cases, labels, preprocessing, cache.folder.parent, progress=False)
     assert again.folder == cache.folder
 
@@ -90,6 +92,7 @@ def test_every_broken_case_is_listed_at_once(cases, labels, preprocessing, tmp_p
     assert "a2: " not in message
 
 
+@pytest.mark.usefixtures("many_processes")
 def test_every_broken_case_is_listed_from_several_processes(make_case, labels, preprocessing, tmp_path):
     cases = [make_case(f"v{n}") for n in range(5)]
     for broken in cases[1:3]:
@@ -123,7 +126,7 @@ def test_no_cases_is_an_error(labels, preprocessing, tmp_path):
         build([], labels, preprocessing, tmp_path)
 
 
-@pytest.mark.parametrize("step", ["_join", "_sync", "_table", "file_facts"])
+@pytest.mark.parametrize("step", ["write_npy", "sync", "_table", "file_facts", "prepare_parts"])
 def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(
     cases, labels, preprocessing, tmp_path, monkeypatch, step
 ):
@@ -147,13 +150,13 @@ def test_what_a_killed_process_left_is_cleared(cases, labels, preprocessing, tmp
     assert not left.parent.exists()
 
 
-@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "slices.parquet", "volumes.json"])
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "slices.parquet", "volumes.json", "meta.json"])
 def test_a_flipped_byte_is_found_and_repaired(cache, cases, labels, preprocessing, name):
     path = cache.folder / name
     content = bytearray(path.read_bytes())
-    content[-5] ^= 1
+    content[-9] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=f"{name} does not have the checksum"):
+    with pytest.raises(Damaged, match=f"{name} does not have the checksum"):
         Cache.open(cache.folder, verify=True)
     rebuilt = build(cases, labels, preprocessing, cache.folder.parent, progress=False)
     assert rebuilt.folder == cache.folder
@@ -172,9 +175,9 @@ def test_a_truncated_or_missing_file_is_found_at_opening(cache, name, missing):
 def test_pickled_pixels_are_not_trusted(cache):
     path = cache.folder / "images.npy"
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
-    meta = json.loads((cache.folder / "meta.json").read_text())
+    meta = unseal((cache.folder / "meta.json").read_text())
     meta["files"]["images.npy"]["bytes"] = path.stat().st_size
-    (cache.folder / "meta.json").write_text(json.dumps(meta))
+    (cache.folder / "meta.json").write_text(seal(meta))
     with pytest.raises(DataError, match="Python objects"):
         Cache.open(cache.folder)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from spinelab.groups import groups
 
 HERE = Path(__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "compare", "prepare", "phantom")
+COMMANDS = ("train", "evaluate", "predict", "compare", "prepare", "doctor", "data", "phantom")
 
 
 def main(arguments: list[str] | None = None) -> int:

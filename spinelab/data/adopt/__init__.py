@@ -1,0 +1,1 @@
+"""Looking at a folder of scans and masks, and writing the configuration that reads it."""

@@ -1,0 +1,1 @@
+"""Public data sets: what there is, downloading it safely, unpacking it safely."""

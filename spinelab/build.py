@@ -59,29 +59,46 @@ def preprocessing(config: DictConfig) -> Preprocessing:
 
 
 def cases(config: DictConfig) -> list[Case]:
-    """The data set's cases; a data set that can be generated (the phantom) is made first.
+    """The data set's cases, all of whose files are there.
 
     Raises:
         DataError: Files are missing (all of them are counted, the first are named) or do not fit.
     """
+    listed = listing(config)
+    require_files(listed)
+    return listed
+
+
+def listing(config: DictConfig) -> list[Case]:
+    """The data set's cases, missing files included; one that can be generated (the phantom) is made first.
+
+    Raises:
+        DataError: The data set cannot be listed.
+    """
     resolved(config)  # an unset environment variable is reported as such, not by whoever first looks
     if "generate" in config.data:
         make(config.data.generate)
-    listed = make(config.data.source).cases()
-    require_files(listed)
-    return listed
+    return make(config.data.source).cases()
 
 
 def cache(config: DictConfig, listed: list[Case]) -> Cache:
     """The prepared slices, built where they are not there yet."""
     folder = Path(config.paths.cache).expanduser()
-    return build_cache(listed, labels(config), preprocessing(config), folder, workers=os.cpu_count() or 1)
+    workers = config.get("processes") or os.cpu_count() or 1
+    return build_cache(listed, labels(config), preprocessing(config), folder, workers=workers)
 
 
 def split(config: DictConfig, listed: list[Case]) -> Split:
-    """Persons on each side, by the protocol."""
+    """Persons on each side, by the protocol.
+
+    Raises:
+        ConfigError: The protocol's values make no split, or the persons are too few for it.
+    """
     persons = sorted({case.person for case in listed})
-    return make(config.protocol)(persons=persons, **by_person(listed))
+    try:
+        return make(config.protocol)(persons=persons, **by_person(listed))
+    except ValueError as error:
+        raise ConfigError(f"the protocol makes no split: {error}", "correct protocol.*") from error
 
 
 def datamodule(config: DictConfig, slices: Cache, sides: Split) -> SliceDataModule:

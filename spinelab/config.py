@@ -53,9 +53,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: A value, or an environment variable that the configuration needs, is not set.
     """
-    if missing := sorted(OmegaConf.missing_keys(config)):
-        raise ConfigError(f"{missing[0]} has no value", f"give {' '.join(f'{key}=...' for key in missing)}")
     try:
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise ConfigError(f"{missing[0]} has no value", f"give {' '.join(f'{key}=...' for key in missing)}")
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except InterpolationResolutionError as error:
         variable = re.search(r"'(\w+)' not found", str(error))

@@ -22,7 +22,8 @@ from spinelab.errors import RunError
 from spinelab.files import replacing, write_atomically
 
 # What a run is not determined by: where files lie, who looks on, and how fast the loader is.
-IRRELEVANT = ("paths", "logger", "callbacks.progress", "callbacks.panels", "name", "choices", "loader.num_workers")
+IRRELEVANT = ("paths", "logger", "name", "choices", "processes", "loader.num_workers")
+IRRELEVANT += ("callbacks.progress", "callbacks.panels")
 PACKAGES = ("spinelab", "torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "numpy")
 
 

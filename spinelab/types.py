@@ -57,10 +57,21 @@ class LabelMap:
         classes: Names of the foreground classes; class index 0 is background, `classes[i]` has index i + 1.
         regions: Scored name -> the class names that it unites, e.g. ``cord: (white_matter, grey_matter)``.
             Empty means: every class by itself.
+
+    Raises:
+        ValueError: A class is named twice or is called `background`, or a region unites a class that there is not.
     """
 
     classes: tuple[str, ...]
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regions", self.regions or {})  # yaml says null
+        if len(set(self.classes)) != len(self.classes) or "background" in self.classes:
+            raise ValueError(f"classes are different names without `background`, not {list(self.classes)}")
+        for region, names in self.regions.items():
+            if unknown := sorted(set(names) - set(self.classes)):
+                raise ValueError(f"region {region} unites {unknown}; the classes are {list(self.classes)}")
 
     @property
     def count(self) -> int:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from spinelab import build
 from spinelab.config import compose_config
 from spinelab.errors import ConfigError
+from spinelab.types import Case
 
 
 def test_a_configuration_cannot_call_what_is_not_trusted(tmp_path):
@@ -64,3 +65,10 @@ def test_sagittal_slices_are_not_flipped():
     config = compose_config(["data=phantom", "augmentation=axial"])
     with pytest.raises(ConfigError, match="front and back"):
         build.datamodule(config, SimpleNamespace(channels=1), None)
+
+
+@pytest.mark.parametrize("protocol", ["protocol.fractions=[0.5,0.5]", "protocol.fractions=[2,0,-1]"])
+def test_a_protocol_that_makes_no_split_is_a_matter_of_the_configuration(protocol):
+    cases = [Case(str(number), str(number), ()) for number in range(6)]
+    with pytest.raises(ConfigError, match="protocol"):
+        build.split(compose_config([protocol]), cases)

@@ -74,6 +74,57 @@ def test_only_training_is_augmented(cache):
     assert not any((batch["image"] == 9).any() for batch in data.val_dataloader())
 
 
+def test_channels_are_told(cache):
+    assert SliceDataModule(cache, SPLIT).channels == 1
+
+
+def test_sampling_is_passed_on_and_training_only(cache):
+    plain = SliceDataModule(cache, SPLIT, batch_size=4)
+    balanced = SliceDataModule(cache, SPLIT, batch_size=4, sampling="balanced", empty_slices=0.5)
+    assert _keys(plain.test_dataloader()) == _keys(balanced.test_dataloader())
+    keys = _keys(balanced.train_dataloader())
+    assert len(set(keys)) < len(keys) == len(_keys(plain.train_dataloader())) == 12
+
+
+@pytest.fixture(scope="module")
+def half_empty(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """The same volumes; only slices 1 and 3 of each have foreground."""
+    folder = tmp_path_factory.mktemp("scans")
+    cases = [_case(folder, name) for name in ("a1", "a2", "b1", "c1", "d1")]
+    for case in cases:
+        image = nib.load(path := case.masks[0].files[0])
+        values = np.zeros((5, 12, 16), np.int16)
+        values[[1, 3], 2, 3] = 1
+        nib.save(nib.Nifti1Image(values, image.affine), path)
+    return build(cases, *_how(), folder / "cache", progress=False)
+
+
+@pytest.mark.parametrize(("empty", "expected"), [("keep", 15), ("drop", 6), (1 / 3, 9), (0, 6), (1, 15)])
+def test_empty_slices(half_empty, empty, expected):
+    data = SliceDataModule(half_empty, SPLIT, batch_size=1, empty_slices=empty)
+    keys = _keys(data.train_dataloader())
+    assert len(set(keys)) == len(keys) == expected
+    assert {key for key in keys if key[1] in (1, 3)} == {(volume, index) for volume in range(3) for index in (1, 3)}
+    assert len(_keys(data.test_dataloader())) == 5
+
+
+@pytest.mark.parametrize("wrong", [{"sampling": "fair"}, {"empty_slices": "some"}, {"empty_slices": 2}])
+def test_wrong_sampling(cache, wrong):
+    with pytest.raises(ConfigError, match=r"(?s)cannot be drawn.*loader\.sampling"):
+        SliceDataModule(cache, SPLIT, **wrong)
+
+
+def test_nearly_the_same_image_on_two_sides_is_warned_of(tmp_path, recwarn):
+    cases = [_case(tmp_path, name) for name in ("a1", "b1", "c1", "d1")]
+    image = nib.load(cases[0].images[0][0])
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * 2, image.affine), cases[3].images[0][0])
+    cache = build(cases, *_how(), tmp_path / "cache", progress=False)
+    SliceDataModule(cache, Split("x", 0, 0, ("a", "d"), ("c",), ("b",))).prepare_data()
+    assert not [warning for warning in recwarn if "nearly the same" in str(warning.message)]
+    with pytest.warns(UserWarning, match=r"(?s)1 pairs? .*a1 slice \d and d1 slice \d: 1\.0"):
+        SliceDataModule(cache, SPLIT).prepare_data()
+
+
 def test_persons_without_data(cache):
     with pytest.raises(ConfigError, match="persons without data: z"):
         SliceDataModule(cache, Split("x", 0, 0, ("a",), (), ("z",)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -9,8 +10,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinelab.data.splits import Split, holdout, kfold, leave_one_person_out, split_file
+from spinelab.data.splits import (
+    Split,
+    by_person,
+    holdout,
+    kfold,
+    leave_one_person_out,
+    leave_one_site_out,
+    split_file,
+)
 from spinelab.errors import ConfigError
+from spinelab.types import Case
 
 CONF = Path(__file__).resolve().parents[2] / "conf/protocol"
 PERSONS = [f"sub-{number:03d}" for number in range(31)]
@@ -155,6 +165,102 @@ def test_hashes_stay_the_same_over_releases():
     assert kfold(PERSONS, fold=2, seed=1).hash == "457294bbd795"
 
 
+def test_spider_hashes_stay_the_same():
+    """The committed results on SPIDER were made with these splits; no groups, no sites."""
+    numbers = (
+        "005 007 018 022 034 041 045 050 055 057 061 069 078 081 107 110 118 129 136 141 146 152 161 166 177 185 200 "
+        "209 220 239 241"
+    )
+    persons = [f"sub-{number}" for number in numbers.split()]
+    unknown = dict.fromkeys(persons, "")
+    assert holdout(persons, sites=unknown, groups=unknown).hash == "147216f91389"
+    folds = [kfold(persons, fold=fold, sites=unknown, groups=unknown).hash for fold in range(3)]
+    assert folds == ["661b2b37e1c3", "1159d6ebf343", "f801529a98b7"]
+    assert leave_one_person_out(persons, fold=1, sites=unknown, groups=unknown).hash == "627f880cfead"
+
+
+def test_gm_challenge_hash_stays_the_same():
+    sites = {"sub-9418": "UCL", "sub-9604": "Philips", "sub-9709": "Milan", "sub-10062": "CEITEC"}
+    assert holdout(sites, sites=sites).hash == "e645d16cb7ef"
+
+
+def _population(seed: int) -> tuple[dict[str, str], dict[str, str]]:
+    rng = random.Random(seed)
+    persons = [f"p{number:03d}" for number in range(rng.randint(10, 60))]
+    sites = {person: rng.choice("abcde"[: rng.randint(1, 5)]) for person in persons}
+    return sites, {person: rng.choice("xyzw"[: rng.randint(2, 4)]) for person in persons}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_each_site_and_each_group_gets_its_share(seed):
+    """Many strata of a site and a group hold one or two persons, or none."""
+    sites, groups = _population(seed)
+    splits = [kfold(sites, folds=3, fold=fold, seed=seed, sites=sites, groups=groups) for fold in range(3)]
+    assert sorted(person for split in splits for person in split.test) == sorted(sites)
+    whole = holdout(sites, seed=seed, sites=sites, groups=groups)
+    assert sizes(whole) == sizes(holdout(sites, seed=seed))
+    assert whole == holdout(sorted(sites, reverse=True), seed=seed, sites=sites, groups=groups)
+    for side in (whole.train, whole.val, whole.test, *(split.test for split in splits)):
+        for labels in (sites, groups):
+            found = Counter(labels[person] for person in side)
+            for label, count in Counter(labels.values()).items():
+                assert abs(found[label] - count * len(side) / len(sites)) < 1.3
+
+
+def test_a_rare_group_is_on_every_side():
+    persons = [f"p{number:02d}" for number in range(30)]
+    groups = {person: "metastasis" if person in ("p03", "p11", "p20") else "none" for person in persons}
+    for seed in range(20):
+        tested = [kfold(persons, folds=3, fold=fold, seed=seed, groups=groups).test for fold in range(3)]
+        assert [sum(groups[person] == "metastasis" for person in side) for side in tested] == [1, 1, 1]
+
+
+def test_one_group_for_all_changes_nothing_but_is_allowed():
+    split = holdout(PERSONS, groups=dict.fromkeys(PERSONS, "none"))
+    assert sizes(split) == (22, 5, 4)
+
+
+SITES = {"a": "north", "b": "north", "c": "south", "d": "south", "e": "south", "f": "west"}
+
+
+def test_leave_one_site_out_tests_each_site_once():
+    splits = [leave_one_site_out(SITES, fold=fold, sites=SITES) for fold in range(3)]
+    assert [split.test for split in splits] == [("a", "b"), ("c", "d", "e"), ("f",)]
+    for split in splits:
+        assert_covers(split, list(SITES))
+        assert len(split.val) == 1
+        assert not {SITES[person] for person in split.test} & {SITES[person] for person in split.train + split.val}
+    assert leave_one_site_out(SITES, val_fraction=0, sites=SITES).val == ()
+    assert splits[1] == leave_one_site_out(list(SITES)[::-1], fold=1, sites=SITES)
+
+
+@pytest.mark.parametrize(
+    ("sites", "fold", "message"),
+    [
+        ({**SITES, "f": ""}, 0, "the site is unknown of f"),
+        ({}, 0, "the site is unknown of a, b, c, d, e, f"),
+        ({**SITES, "b": "north + west"}, 0, r"more than one site of b \(north \+ west\)"),
+        (dict.fromkeys("abcdef", "north"), 0, "at least 2 sites, the data set has 1"),
+        (SITES, 3, "no fold 3; its folds are 0 to 2"),
+        ({"a": "north", "b": "north", "c": "north", "d": "north", "e": "north", "f": "south"}, 0, "needs at least 7"),
+    ],
+)
+def test_leave_one_site_out_refuses(sites, fold, message):
+    with pytest.raises(ConfigError, match=message):
+        leave_one_site_out("abcdef", fold=fold, sites=sites)
+
+
+def test_sites_and_groups_of_persons():
+    cases = [
+        Case("1", "a", (), site="south"),
+        Case("2", "a", (), site="north", group="cyst"),
+        Case("3", "a", (), site="south"),
+        Case("4", "b", (), group="cyst"),
+    ]
+    expected = {"sites": {"a": "north + south", "b": ""}, "groups": {"a": "cyst", "b": "cyst"}}
+    assert by_person(cases) == by_person(cases[::-1]) == expected
+
+
 def test_save_and_load(tmp_path):
     split = kfold(PERSONS, fold=3)
     path = tmp_path / "run/split.json"
@@ -215,7 +321,10 @@ def test_configurations_split(path, tmp_path):
     if path.stem == "file":
         holdout(PERSONS).save(tmp_path / "s.json")
         content["path"] = str(tmp_path / "s.json")
+    if path.stem == "nnunet":
+        pytest.skip("reads nnU-Net's own file; tested with its source")
     protocol = instantiate(content, _execution_whitelist_=["spinelab.*"])
-    split = protocol(persons=PERSONS, sites=dict.fromkeys(PERSONS, "north"))
+    sites = {person: "north" if person < "sub-020" else "south" for person in PERSONS}
+    split = protocol(persons=PERSONS, sites=sites, groups=dict.fromkeys(PERSONS, ""))
     assert_covers(split, PERSONS)
     assert split.protocol == ("holdout" if path.stem == "file" else path.stem)

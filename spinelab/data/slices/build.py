@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
-from multiprocessing import get_context
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
-from rich.progress import track
+from filelock import FileLock, Timeout
 
 from spinelab import __version__
 from spinelab.data.slices.cache import (
@@ -31,17 +29,20 @@ from spinelab.data.slices.cache import (
     SLICES,
     VOLUMES,
     Cache,
-    digest,
+    Damaged,
     file_facts,
+    seal,
     volumes_json,
 )
-from spinelab.data.slices.parts import Part, prepare_part, storage_type
+from spinelab.data.slices.digests import NAME as DIGESTS
+from spinelab.data.slices.digests import Digests, digest
+from spinelab.data.slices.parts import Kind, Part, storage_type
+from spinelab.data.slices.plan import Plan
+from spinelab.data.slices.storage import check_space, sync, told_when_full, write_npy
+from spinelab.data.slices.workers import prepare_parts
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import DataError
 from spinelab.types import Case, LabelMap
-
-FEW = 4
-"""Up to this many cases, starting processes takes longer than reading."""
 
 
 def build(
@@ -56,82 +57,138 @@ def build(
     """Open the cache of these cases, preparing them first if that was not done yet.
 
     A cache is found again by content: it does not matter where the files lie or what they are called, and a changed
-    file, label map or preprocessing gives another folder. A damaged cache is built anew. Of two processes that want
-    the same cache, one builds and the other waits.
+    file, label map or preprocessing gives another folder. A cache that is there is opened without a lock, so `root`
+    may then be read-only. A damaged one is replaced when the new one is finished. Of two processes that want the same
+    cache, one builds and the other waits. What a killed process left behind is cleared by the next that builds.
 
     Args:
         cases: Cases with masks; their order is the order of the cache's volumes.
         labels: Classes of the masks.
         preprocessing: What is done to every volume.
         root: Folder of all caches; made if missing.
-        workers: Processes that read cases. More than one needs a main module that can be imported.
-        progress: Show a progress bar.
+        workers: Processes that read cases, fewer if memory would not do or there is little work. More than one needs
+            a main module that can be imported.
+        progress: Say what it will take, and show a progress bar.
 
     Raises:
-        DataError: Some cases cannot be used; all of them are listed, each with its reason.
+        DataError: Some cases cannot be used (all of them are listed, each with its reason), memory or disk do not do,
+            or a file changed while it was read.
     """
     if not cases:
         raise DataError("the data set has no cases", "check data.root and the data set's layout")
-    key = cache_key(cases, labels, preprocessing)
-    folder = root / key
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{key}.lock"):
-        if folder.exists():
-            try:
-                return Cache.open(folder, verify=True)
-            except DataError:
-                shutil.rmtree(folder)
-        for killed in root.glob(f"{key}.*/"):  # what a killed process could not clear
-            shutil.rmtree(killed)
-        with tempfile.TemporaryDirectory(prefix=f"{key}.", dir=root) as temporary:
-            done = Path(temporary) / "done"
-            _fill(done, _prepare_all(cases, labels, preprocessing, Path(temporary), workers, progress), key)
-            done.rename(folder)
-            _sync(root)
-    return Cache.open(folder)
+    _require_importable_main()
+    digests = Digests(root)
+    key = cache_key(cases, labels, preprocessing, digests.of)
+    if (cache := _whole(root / key, digests)) is None:
+        plan = Plan.of(cases, preprocessing, workers)
+        with told_when_full(root, plan.disk):
+            root.mkdir(parents=True, exist_ok=True)
+            with _lock(root, key, progress):
+                if (cache := _whole(root / key, digests)) is None:  # another process may just have made it
+                    _build(cases, labels, preprocessing, root / key, plan, digests, progress)
+                    cache = Cache.open(root / key)
+    digests.save()
+    return cache
 
 
-def cache_key(cases: Sequence[Case], labels: LabelMap, preprocessing: Preprocessing) -> str:
+def cache_key(
+    cases: Sequence[Case],
+    labels: LabelMap,
+    preprocessing: Preprocessing,
+    checksum: Callable[[Path], str] = digest,
+) -> str:
     """First 16 hexadecimal digits of a hash over all that the cached pixels depend on.
 
     Scored regions are left out: they unite classes after the fact and change no pixel.
 
+    Args:
+        cases: The cases.
+        labels: Their classes.
+        preprocessing: What is done to them.
+        checksum: SHA-256 of a file, called from several threads.
+
     Raises:
         DataError: Files cannot be read; all of them are listed.
     """
+
+    def describe(case: Case) -> list[Any] | str:
+        try:
+            images = [[checksum(path) for path in files] for files in case.images]
+            masks = [[[checksum(path) for path in mask.files], sorted(mask.labels.items())] for mask in case.masks]
+        except OSError as error:
+            return str(DataError(f"cannot be read ({error.strerror})", "restore the file", error.filename))
+        return [case.name, case.person, case.site, case.group, images, masks]
+
     with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free
-        content = _all_or_error(cases, list(pool.map(_describe, cases)))
+        content = _all_or_error(cases, list(pool.map(describe, cases)))
     facts = [FORMAT, list(labels.classes), asdict(preprocessing), content]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _describe(case: Case) -> list[Any] | str:
+def _require_importable_main() -> None:
+    """A worker that runs the caller's script anew would wait here for its own parent, for ever."""
+    if getattr(current_process(), "_inheriting", False):
+        raise RuntimeError("a script that builds a cache needs `if __name__ == '__main__':` around what it runs")
+
+
+def _whole(folder: Path, digests: Digests) -> Cache | None:
+    """The cache, all of its checksums compared; None if it must be built."""
     try:
-        images = [[digest(path) for path in files] for files in case.images]
-        masks = [[[digest(path) for path in mask.files], sorted(mask.labels.items())] for mask in case.masks]
-    except OSError as error:
-        return str(DataError(f"cannot be read ({error.strerror})", "restore the file", error.filename))
-    return [case.name, case.person, case.site, images, masks]
+        return Cache.open(folder, verify=True, checksum=digests.of)
+    except Damaged:
+        return None
 
 
-def _prepare_all(
-    cases: Sequence[Case], labels: LabelMap, preprocessing: Preprocessing, folder: Path, workers: int, progress: bool
-) -> list[Part]:
-    prepare = partial(prepare_part, labels=labels, preprocessing=preprocessing, folder=folder)
-    positions = range(len(cases))
-    if workers > 1 and len(cases) > FEW:
-        # Not forked: the parent may already run threads of PyTorch or OpenCV, whose locks a fork would freeze.
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            results = _collect(pool.map(prepare, cases, positions), len(cases), progress)
-    else:
-        results = _collect(map(prepare, cases, positions), len(cases), progress)
-    parts = _all_or_error(cases, results)
-    _same_channels(parts)
-    return parts
+def _lock(root: Path, key: str, progress: bool) -> FileLock:
+    lock = FileLock(root / f"{key}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            print(f"another process is preparing this data set; waiting for it ({lock.lock_file})")
+        lock.acquire()
+    return lock
 
 
-def _collect(results: Iterator[Part | str], total: int, progress: bool) -> list[Part | str]:
-    return list(track(results, "preparing cases", total=total, disable=not progress, transient=True))
+def _build(
+    cases: Sequence[Case],
+    labels: LabelMap,
+    preprocessing: Preprocessing,
+    folder: Path,
+    plan: Plan,
+    digests: Digests,
+    progress: bool,
+) -> None:
+    root, key = folder.parent, folder.name
+    _clear(root, key)
+    if plan.exact:
+        check_space(root, plan.disk)
+    if progress:
+        print(plan)
+    with tempfile.TemporaryDirectory(prefix=f"{key}.", dir=root, ignore_cleanup_errors=True) as temporary:
+        done = Path(temporary) / "done"
+        results = prepare_parts(cases, labels, preprocessing, Path(temporary), plan, progress)
+        parts: list[Part] = _all_or_error(cases, results)
+        _same_channels(parts)
+        if cache_key(cases, labels, preprocessing, digests.of) != key:
+            raise DataError("files of the data set changed while they were read", "run again when they are complete")
+        _fill(done, parts, labels, key)
+        if folder.exists():  # damaged: kept until now, deleted with the temporary folder
+            folder.rename(Path(temporary) / "damaged")
+        done.rename(folder)
+        sync(root)
+
+
+def _clear(root: Path, key: str) -> None:
+    """Delete what killed processes left: temporary folders whose lock nobody holds."""
+    for left in root.glob("?*.*/"):
+        if (owner := left.name.split(".")[0]) == key:
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(Timeout), FileLock(root / f"{owner}.lock", timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+    for unfinished in root.glob(f".{DIGESTS}.*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _all_or_error(cases: Sequence[Case], results: Sequence[Any]) -> list[Any]:
@@ -145,50 +202,38 @@ def _all_or_error(cases: Sequence[Case], results: Sequence[Any]) -> list[Any]:
 
 
 def _same_channels(parts: Sequence[Part]) -> None:
-    counts = {part.info.name: len(part.info.intensity) for part in parts}
+    counts = {part.info.name: part.shape[-1] for part in parts}
     if len(set(counts.values())) > 1:
         raise DataError(
             f"the cases differ in their number of channels: {counts}", "use cases that have the same contrasts"
         )
 
 
-def _fill(folder: Path, parts: Sequence[Part], key: str) -> None:
+def _fill(folder: Path, parts: Sequence[Part], labels: LabelMap, key: str) -> None:
     folder.mkdir()
-    channels, dtype = len(parts[0].info.intensity), storage_type(parts)
+    channels, dtype = parts[0].shape[-1], storage_type(parts)
     table = _table(parts)
     pixels = int(sum(table["height"] * table["width"]))
-    _join(folder / IMAGES, (part.image() for part in parts), dtype, pixels * channels)
-    _join(folder / MASKS, (part.mask() for part in parts), np.dtype(np.uint8), pixels)
+    write_npy(folder / IMAGES, _each(parts, "image"), dtype, (pixels * channels,))
+    write_npy(folder / MASKS, _each(parts, "mask"), np.dtype(np.uint8), (pixels,))
     pq.write_table(pa.table(table), folder / SLICES)
     (folder / VOLUMES).write_text(volumes_json(part.info for part in parts))
     files = file_facts(folder / name for name in (IMAGES, MASKS, SLICES, VOLUMES))
-    meta = {"key": key, "format": FORMAT, "spinelab": __version__, "numpy": np.__version__}
-    meta |= {"dtype": dtype.name, "channels": channels, "slices": len(table["volume"]), "files": files}
-    (folder / META).write_text(json.dumps(meta, indent=1))
+    meta = {"key": key, "format": FORMAT, "spinelab": __version__, "numpy": np.__version__, "files": files}
+    meta |= {"dtype": dtype.name, "channels": channels, "classes": list(labels.classes), "slices": len(table["volume"])}
+    (folder / META).write_text(seal(meta))
     for path in (*folder.iterdir(), folder):
-        _sync(path)
+        sync(path)
+
+
+def _each(parts: Sequence[Part], kind: Kind) -> Any:
+    return (slice_ for part in parts for slice_ in part.take(kind))
 
 
 def _table(parts: Sequence[Part]) -> dict[str, np.ndarray[Any, Any]]:
-    rows = [(position, index, *part.image().shape[1:3]) for position, part in enumerate(parts) for index in part.usable]
+    rows = [(position, index, *part.shape[1:3]) for position, part in enumerate(parts) for index in part.usable]
     volume, index, height, width = np.array(rows, dtype=np.int64).T
     offset = np.concatenate([[0], np.cumsum(height * width)[:-1]])
-    return dict(zip(COLUMNS, (volume, index, offset, height, width), strict=True))
-
-
-def _join(path: Path, arrays: Iterator[np.ndarray[Any, Any]], dtype: np.dtype[Any], length: int) -> None:
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))
-    start = 0
-    for array in arrays:
-        out[start : start + array.size] = array.reshape(-1)
-        start += array.size
-    out.flush()
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    pixels = np.concatenate([part.pixels for part in parts]).astype(np.int64)
+    table = dict(zip(COLUMNS, (volume, index, offset, height, width), strict=True))
+    return table | {f"pixels_{label}": column for label, column in enumerate(pixels.T)}

@@ -1,77 +1,100 @@
-"""One case on its way into the cache: prepared, and parked in files of its own until all cases are known to be good."""
+"""One case on its way into the cache: prepared, and parked in files of its own until all cases are known to be good.
+
+Worker processes import this module afresh: it must not reach PyTorch, Lightning or pyarrow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from spinelab.data.slices.cache import VolumeInfo
+from spinelab.data.slices.info import VolumeInfo
+from spinelab.data.slices.storage import write_npy
 from spinelab.data.volumes.prepare import PreparedVolume, Preprocessing, prepare_case
 from spinelab.errors import DataError, SpinelabError
 from spinelab.types import Case, LabelMap
 
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64")
+Kind = Literal["image", "mask"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
-    """One prepared case, its pixels parked in a file of their own until all are known to be good.
+    """One prepared case, its pixels parked in files of their own until all are known to be good.
 
     Attributes:
         info: The volume's entry in `volumes.json`.
         stem: Its pixels lie in ``<stem>.image.npy`` and ``<stem>.mask.npy``, (S, H, W, C) and (S, H, W).
         usable: Positions of these S slices in the volume.
+        shape: S, H, W, C.
+        dtype: Type of the image.
         low: Smallest value, in the image's own type.
         high: Largest value.
+        pixels: (S, K) int64, pixels of each class, background first.
     """
 
     info: VolumeInfo
     stem: Path
     usable: tuple[int, ...]
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
     low: float
     high: float
+    pixels: np.ndarray[Any, Any]
 
-    def image(self) -> np.ndarray[Any, Any]:
-        """(S, H, W, C) pixels of the usable slices."""
-        return np.load(f"{self.stem}.image.npy", mmap_mode="r", allow_pickle=False)
-
-    def mask(self) -> np.ndarray[Any, Any]:
-        """(S, H, W) class indices of the usable slices."""
-        return np.load(f"{self.stem}.mask.npy", mmap_mode="r", allow_pickle=False)
+    def take(self, kind: Kind) -> Iterator[np.ndarray[Any, Any]]:
+        """The parked slices, one by one; their file is deleted after the last, so that the disk holds them once."""
+        path = Path(f"{self.stem}.{kind}.npy")
+        yield from np.load(path, mmap_mode="r", allow_pickle=False)
+        path.unlink()
 
 
 def prepare_part(case: Case, position: int, labels: LabelMap, preprocessing: Preprocessing, folder: Path) -> Part | str:
-    """A part, or the reason why there is none: as text, because exceptions with several arguments do not unpickle."""
+    """A part, or the reason why there is none: as text, so that one bad case does not stop the others.
+
+    Raises:
+        OSError: The part cannot be written.
+    """
     try:
         volume = prepare_case(case, labels, preprocessing)
         if volume.mask is None or not volume.usable.any():
             lack = "no mask" if volume.mask is None else "no usable slice"
             raise DataError(f"the case has {lack}", "add one, set data.preprocessing.slices=all, or leave the case out")
-        return _park(case, volume, volume.mask, folder / f"{position:06d}")
     except SpinelabError as error:
         return str(error)
+    except MemoryError:
+        return "preparing it takes more memory than there is: leave it out, or use a machine with more"
+    return _park(case, volume, volume.mask, labels.count, folder / f"{position:06d}")
 
 
-def _park(case: Case, volume: PreparedVolume, mask: np.ndarray[Any, Any], stem: Path) -> Part:
+def _park(case: Case, volume: PreparedVolume, mask: np.ndarray[Any, Any], classes: int, stem: Path) -> Part:
     usable = np.flatnonzero(volume.usable)
-    image = np.ascontiguousarray(volume.image[usable])
-    np.save(f"{stem}.image.npy", image, allow_pickle=False)
-    np.save(f"{stem}.mask.npy", np.ascontiguousarray(mask[usable]), allow_pickle=False)
+    image, mask = volume.image[usable], mask[usable]
+    write_npy(Path(f"{stem}.image.npy"), image, image.dtype, image.shape)
+    write_npy(Path(f"{stem}.mask.npy"), mask, mask.dtype, mask.shape)
     depth, row, column = (float(step) for step in volume.geometry.spacing)
     info = VolumeInfo(
-        case.name, case.person, case.site, (depth, row, column), volume.intensity, slices=len(volume.usable)
+        name=case.name,
+        person=case.person,
+        site=case.site,
+        spacing=(depth, row, column),
+        intensity=volume.intensity,
+        slices=len(volume.usable),
+        group=case.group,
     )
-    return Part(info, stem, tuple(usable.tolist()), image.min().item(), image.max().item())
+    pixels = np.stack([np.bincount(slice_.reshape(-1), minlength=classes) for slice_ in mask])
+    low, high = image.min().item(), image.max().item()
+    return Part(info, stem, tuple(usable.tolist()), image.shape, image.dtype, low, high, pixels)
 
 
 def storage_type(parts: Sequence[Part]) -> np.dtype[Any]:
     """The smallest integer type that holds every value, or float32 if any volume was resampled."""
     low, high = min(part.low for part in parts), max(part.high for part in parts)
-    if all(part.image().dtype.kind in "iu" for part in parts):
+    if all(part.dtype.kind in "iu" for part in parts):
         for name in INTEGERS:
             if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
                 return np.dtype(name)

@@ -149,8 +149,18 @@ def stem(file: Path) -> str:
 
 
 def raw_labels(labels: Mapping[Any, Any]) -> dict[int, str]:
-    """Raw value to class name, from yaml whose keys may be text."""
-    return {int(raw): str(name) for raw, name in labels.items()}
+    """Raw value to class name, from yaml whose keys may be text.
+
+    Raises:
+        ConfigError: A raw value is no whole number.
+    """
+    try:
+        return {int(raw): str(name) for raw, name in labels.items()}
+    except ValueError:
+        raise ConfigError(
+            f"the source's labels {dict(labels)} have a raw value that is no whole number",
+            "write value: name, such as {1: vertebra}",
+        ) from None
 
 
 def safe(name: str) -> str:

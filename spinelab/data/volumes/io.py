@@ -62,7 +62,7 @@ def read_volume(files: Files) -> RawVolume:
         DataError: A file is missing, truncated or no image; the image is constant, not 3-D, or has NaN or infinity.
         ConfigError: DICOM files, and the extra `dicom` is not installed.
     """
-    volume = _read(files, colours_as_labels=False)
+    volume = read_raw(files, colours_as_labels=False)
     array, name = volume.array, _name(files)
     bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(0, bool)
     if bad.any():
@@ -130,7 +130,16 @@ def check_same_grid(volume: RawVolume, image: RawVolume, name: Path) -> None:
         )
 
 
-def _read(files: Files, *, colours_as_labels: bool) -> RawVolume:
+def read_raw(files: Files, *, colours_as_labels: bool) -> RawVolume:
+    """Voxels as they are in the file, however wrong their values.
+
+    Args:
+        files: One volume, one file a slice, or a DICOM series.
+        colours_as_labels: Take palette pictures as the numbers behind their colours.
+
+    Raises:
+        DataError: They cannot be read, or have no three axes.
+    """
     if not files:
         raise ValueError("a volume needs at least one file")
     for file in files:
@@ -148,7 +157,7 @@ def read_raw_mask(files: Files, image: RawVolume | None) -> RawVolume:
     """A mask's raw values; those of a DICOM-SEG, which need not cover the image, on the image's grid."""
     name = _name(files)
     if not (len(files) == 1 and files[0].is_file() and format_of(files[0]) == "DICOM" and is_segmentation(files[0])):
-        volume = _read(files, colours_as_labels=True)
+        volume = read_raw(files, colours_as_labels=True)
         if image is not None:
             check_same_grid(volume, image, name)
         return volume

@@ -43,8 +43,16 @@ def read_nifti(file: Path) -> tuple[Array, Array]:
     affine = check_affine(_best_affine(header, file), file)
     data, offset = _read_whole(file, header), int(header.get_data_offset())
     raw = np.frombuffer(data, header.get_data_dtype(), math.prod(shape), offset).reshape(shape, order="F")
-    slope, intercept = header.get_slope_inter()
-    return plain(apply_read_scaling(raw, 1.0 if slope is None else slope, intercept or 0.0)), affine
+    slope, intercept = _scaling(header, file)
+    return plain(apply_read_scaling(raw, slope, intercept)), affine
+
+
+def _scaling(header: Any, file: Path) -> tuple[float, float]:
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise DataError(f"its scale factor cannot be used ({error})", "export the scan again", file) from error
+    return 1.0 if slope is None else slope, intercept or 0.0
 
 
 def nifti_header(file: Path) -> Header:

@@ -120,7 +120,7 @@ def test_a_killed_worker_is_told(make_case, labels, preprocessing, tmp_path, mon
     monkeypatch.setattr(workers_module, "ProcessPoolExecutor", _KilledPool)
     monkeypatch.setattr(workers_module, "get_context", lambda _: FORK)
     cases = [make_case(f"v{n}") for n in range(5)]
-    with pytest.raises(DataError, match=r"(?s)was killed.*memory ran out.*fewer processes"):
+    with pytest.raises(DataError, match=r"(?s)was killed.*memory ran out.*use processes=1"):
         build(cases, labels, preprocessing, tmp_path / "cache", workers=2, progress=False)
     assert not folders(tmp_path / "cache")
 

@@ -93,3 +93,22 @@ def test_without_foreground_all_slices_are_alike():
 def test_bad_arguments(pixels, settings, message):
     with pytest.raises(ValueError, match=message):
         ClassSampler(pixels, **settings)
+
+
+@given(order=st.lists(st.integers(0, 4), max_size=20))
+def test_repeats_count_earlier_draws(order):
+    counted = module.repeats(np.array(order, dtype=np.int64)).tolist()
+    assert counted == [order[:position].count(value) for position, value in enumerate(order)]
+
+
+def test_a_slice_drawn_again_is_another_sample_on_whichever_process():
+    sampler = ClassSampler(PIXELS, sampling="balanced")
+    keys = [key for rank in (0, 1) for key in with_keys(sampler, rank)]
+    assert len(set(keys)) == len(keys) == 10
+    assert max(len(key) for key in keys) == 3
+
+
+def with_keys(sampler: SliceSampler, rank: int) -> list[tuple[int, ...]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_rank_and_world", lambda: (rank, 2))
+        return list(sampler)

@@ -68,17 +68,17 @@ def test_fewer_processes_where_memory_would_not_do(make_case, large, preprocessi
     cases = [large, *(make_case(f"v{n}") for n in range(7))]
     each = module.PROCESS + 256 * 2**20 * module.PER_VOXEL
     monkeypatch.setattr(module, "WORTH", 0)
-    _memory(monkeypatch, 40 * 1024)
+    _memory(monkeypatch, 32 * 1024)
     plan = Plan.of(cases, preprocessing, workers=8)
     assert plan.memory_each == each
-    assert plan.workers == 40 * 2**30 // each == 6
+    assert plan.workers == 32 * 2**30 // each == 6
     _memory(monkeypatch, 8 * 1024)
     assert Plan.of(cases, preprocessing, workers=8).workers == 1
 
 
 def test_too_little_memory_is_told_before_it_starts(make_case, large, labels, preprocessing, tmp_path, monkeypatch):
     _memory(monkeypatch, 1024)
-    with pytest.raises(DataError, match=r"preparing large takes about 6\.6 GiB of memory and 1\.0 GiB are free"):
+    with pytest.raises(DataError, match=r"preparing large takes about 5\.2 GiB of memory and 1\.0 GiB are free"):
         build([make_case("a"), large], labels, preprocessing, tmp_path / "cache")
 
 
@@ -92,7 +92,7 @@ def test_a_second_process_must_be_worth_its_start(make_case, preprocessing, monk
 
 def test_the_plan_is_printed_before_it_starts(cases, labels, preprocessing, tmp_path, capsys):
     build(cases, labels, preprocessing, tmp_path / "cache")
-    assert "4 cases, about 2 KiB each, 1 process: up to 120 MiB of memory, 6 KiB on disk" in capsys.readouterr().out
+    assert "4 cases, about 2 KiB each, 1 process: up to 180 MiB of memory, 6 KiB on disk" in capsys.readouterr().out
     build(cases, labels, preprocessing, tmp_path / "cache")
     assert "on disk" not in capsys.readouterr().out
 

@@ -1,0 +1,66 @@
+"""The whole way of the data beside its peers, in one table: reading, fetching, augmenting and preparing slices.
+
+Run it on a quiet machine with two cores: `python experiments/benchmarks/data.py`. Each row takes turns of a peer and
+spinelab in this one process; the modules beside this file say what each peer is and what was made equal.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import augmentation
+import cache
+import preparation
+from rich.console import Console
+from rich.table import Table
+
+
+def preparing(folder: Path, rounds: int = 5) -> tuple[float, float]:
+    """Peer: gunzip, reorient, resample (0.7 to 0.5 mm) and normalise through scikit-image, order 3, of the volume."""
+    path = folder / "scan.nii.gz"
+    preparation.write_scan(path)
+    spacing = preparation.FINE
+    ways = {
+        "peer": lambda: preparation.peer(path, spacing, by_slice=False),
+        "ours": lambda: preparation.ours(path, spacing),
+    }
+    seconds = preparation.medians(ways, rounds)
+    return seconds["peer"], seconds["ours"]
+
+
+def measured() -> dict[tuple[str, float], tuple[float, float]]:
+    """(What, smallest ratio aimed at) -> seconds of the peer and of ours."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        cases = cache.scans(folder)
+        slices = cache.prepared(folder / "cache", cases)
+        return {
+            ("read a slice: memcpy", 1 / 1.15): cache.memcpy(slices),
+            ("read a slice: blosc2, kept open", 15): cache.blosc2(slices, folder),
+            ("read a slice: MONAI CacheDataset", 20): cache.monai(slices, cases),
+            ("read a slice: nibabel, .nii.gz", 2000): cache.naive(slices, cases),
+            ("fetch a batch of 8: copy of ready arrays", 1 / 2): augmentation.batch_copy_against_fetch(),
+            ("augment a slice: albumentations", 4): augmentation.albumentations_against_ours(),
+            ("augment a slice: MONAI", 10): augmentation.monai_against_ours(),
+            ("prepare a scan: scikit-image", 5): preparing(folder),
+            ("prepare 32 scans: one process, ours two", 1.7): cache.processes(folder, cases),
+        }
+
+
+def main() -> None:
+    """Measure everything and print peer, ours, ratio and what was aimed at."""
+    warnings.filterwarnings("ignore")
+    table = Table(title="ms, medians", title_justify="left")
+    for column in ("what: peer", "peer", "ours", "peer / ours", "aim"):
+        table.add_column(column, justify="left" if column == "what: peer" else "right")
+    for (what, aim), (peer, ours) in measured().items():
+        ratio = peer / ours
+        met = "" if ratio >= aim else ": not met"
+        table.add_row(what, f"{1000 * peer:.3f}", f"{1000 * ours:.3f}", f"{ratio:.2f}", f"{aim:.2f}{met}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

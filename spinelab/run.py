@@ -22,8 +22,16 @@ from spinelab.errors import RunError
 from spinelab.files import replacing, write_atomically
 
 # What a run is not determined by: where files lie, who looks on, and how fast the loader is.
-IRRELEVANT = ("paths", "logger", "name", "choices", "processes", "loader.num_workers")
-IRRELEVANT += ("callbacks.progress", "callbacks.panels")
+IRRELEVANT = (
+    "paths",
+    "logger",
+    "name",
+    "choices",
+    "processes",
+    "loader.num_workers",
+    "callbacks.progress",
+    "callbacks.panels",
+)
 PACKAGES = ("spinelab", "torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "numpy")
 
 

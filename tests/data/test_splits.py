@@ -328,3 +328,17 @@ def test_configurations_split(path, tmp_path):
     split = protocol(persons=PERSONS, sites=sites, groups=dict.fromkeys(PERSONS, ""))
     assert_covers(split, PERSONS)
     assert split.protocol == ("holdout" if path.stem == "file" else path.stem)
+
+
+def test_persons_may_be_left_out_on_purpose(tmp_path):
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": ["a"], "val": [], "test": ["b", "c"], "unused": ["d"]}))
+    split = split_file("abcd", path=path)
+    assert (split.train, split.test) == (("a",), ("b", "c"))
+    with pytest.raises(ConfigError, match="on no side: e"):
+        split_file("abcde", path=path)
+    with pytest.raises(ConfigError, match="not in the data set: d"):
+        split_file("abc", path=path)
+    path.write_text(json.dumps({"train": ["a"], "val": [], "test": ["b"], "unused": ["a"]}))
+    with pytest.raises(ConfigError, match="unused, and on a side: a"):
+        split_file("ab", path=path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def split_file(
     """A split that was written before, by hand or by `Split.save`.
 
     Args:
-        persons: All persons; the file must name each of them and no other.
+        persons: All persons; the file must name each of them and no other. Those who are left out on purpose stand
+            under ``unused``.
         path: The JSON file.
         sites: Not used.
         groups: Not used.
@@ -29,10 +31,14 @@ def split_file(
             needed.
     """
     split, known = Split.load(Path(path)), set(persons)
-    if unknown := sorted(set(split.persons) - known):
+    unused = {str(person) for person in json.loads(Path(path).read_text()).get("unused", [])}
+    if twice := sorted(unused & set(split.persons)):
+        raise ConfigError(f"unused, and on a side: {', '.join(twice)}", "name each person once", path)
+    if unknown := sorted((unused | set(split.persons)) - known):
         raise ConfigError(f"not in the data set: {', '.join(unknown)}", "use a split made for this data set", path)
-    if forgotten := sorted(known - set(split.persons)):
-        raise ConfigError(f"on no side: {', '.join(forgotten)}", "add each person to one side", path)
+    if forgotten := sorted(known - unused - set(split.persons)):
+        remedy = "add each person to one side, or to `unused`"
+        raise ConfigError(f"on no side: {', '.join(forgotten)}", remedy, path)
     if not split.train or not split.test:
         raise ConfigError("train or test is empty", "name at least one person on each", path)
     return split

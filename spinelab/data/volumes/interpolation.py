@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter1d
+from threadpoolctl import ThreadpoolController
 
 NEGLIGIBLE = 1e-7
 """Weights below this share of one (float32 rounds at 6e-8) end a spline's long tail."""
@@ -41,13 +42,20 @@ def resample(slices: Array, shape: Pair, step: tuple[float, float], order: int) 
     down, across = (_blocks(*axis, order) for axis in zip(slices.shape[1:], shape, step, strict=True))
     out = np.empty((len(slices), *shape), np.float32)
     half = np.empty((shape[0], slices.shape[2]), np.float32)
-    for start in range(0, len(slices), TOGETHER):
-        for offset, source in enumerate(slices[start : start + TOGETHER].astype(np.float32, order="C")):
-            for new, old, weights in down:
-                np.matmul(weights, source[old], out=half[new])
-            for new, old, weights in across:
-                np.matmul(half[:, old], weights.T, out=out[start + offset][:, new])
+    with _linear_algebra().limit(limits=1, user_api="blas"):  # products this small only wait for other threads
+        for start in range(0, len(slices), TOGETHER):
+            for offset, source in enumerate(slices[start : start + TOGETHER].astype(np.float32, order="C")):
+                for new, old, weights in down:
+                    np.matmul(weights, source[old], out=half[new])
+                for new, old, weights in across:
+                    np.matmul(half[:, old], weights.T, out=out[start + offset][:, new])
     return out
+
+
+@lru_cache(maxsize=1)
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries behind NumPy; looking them up takes longer than a slice."""
+    return ThreadpoolController()
 
 
 @lru_cache(maxsize=64)

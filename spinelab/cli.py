@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import os
+import select
 import sys
 from pathlib import Path
 
@@ -75,6 +77,20 @@ def _run(command: str, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"spinelab {command}: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _closed_output():
+            raise
+        return 1
+
+
+def _closed_output() -> bool:
+    """Whether the reader of our output, such as `head`, has seen enough; Python shall not complain of it at the end."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return closed
 
 
 if __name__ == "__main__":

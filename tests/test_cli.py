@@ -80,3 +80,16 @@ def test_missing_data_folder_names_the_environment_variable(capsys, tmp_path, mo
     err = capsys.readouterr().err
     assert "SPINELAB_DATA" in err
     assert str(tmp_path / "none" / "gm_challenge") in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = (
+        "import sys, spinelab.cli as cli, spinelab.commands.compare as command\n"
+        "command.main = lambda arguments: [print('x' * 1000) for _ in range(1000)] and 0\n"
+        "sys.exit(cli.main(['compare', 'runs']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1

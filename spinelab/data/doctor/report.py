@@ -23,20 +23,19 @@ COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 def table(findings: Sequence[Finding], root: Path) -> Table:
     """One row a finding; where many are of one kind, the first few and how many more there are."""
-    shown = Table(show_lines=True)
-    for heading in ("", "where", "found", "what comes of it", "what to do"):
-        shown.add_column(heading, overflow="fold")
+    shown = Table(show_lines=True, expand=True)
+    for heading, ratio in (("", None), ("where", 2), ("found, what comes of it, and what to do", 5)):
+        shown.add_column(heading, overflow="fold", ratio=ratio)
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.severity, finding.check].append(finding)
     for (severity, check), members in groups.items():
         colour = COLOURS[severity]
         for one in members[:SHOWN]:
-            where = _where(one, root)
-            cells = (where, one.found, one.consequence, one.remedy)
-            shown.add_row(f"[{colour}]{severity}[/]\n{check}", *(escape(cell) for cell in cells))
+            text = f"{escape(one.found)}\n[dim]{escape(one.consequence)}[/]\nto do: {escape(one.remedy)}"
+            shown.add_row(f"[{colour}]{severity}[/]\n{check}", escape(_where(one, root)), text)
         if (more := len(members) - SHOWN) > 0:
-            shown.add_row(f"[{colour}]{severity}[/]\n{check}", f"and {more} more", "json=FILE lists all", "", "")
+            shown.add_row(f"[{colour}]{severity}[/]\n{check}", f"and {more} more", "json=FILE lists all")
     return shown
 
 

@@ -8,9 +8,12 @@ import http.server
 import threading
 import zipfile
 
+import nibabel as nib
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from spinelab import build
 from spinelab.cli import main
 from spinelab.commands import _fetch
 from spinelab.config import compose_config
@@ -124,3 +127,22 @@ def test_bad_input(arguments, words, here, capsys):
     assert "what to do:" in err
     for word in words:
         assert word in err
+
+
+def test_landmarks_are_learnt_from_training_persons_alone(here, discs, capsys):
+    settings = ["data=folder", f"data.root={discs}", "data.source.labels={1: disc}", "data.labels.classes=[disc]"]
+    assert main(["data", "landmarks", *settings]) == 0
+    before = capsys.readouterr().out
+    written = OmegaConf.create(before)
+    assert written.normalisation == "nyul"
+    assert len(written.landmarks) == 11
+    split = build.split(config := compose_config(settings), build.cases(config))
+    for side, same in ((split.test, True), (split.train, False)):
+        path = discs / "images" / f"{side[0]}.nii.gz"
+        scan = nib.load(path)
+        nib.save(nib.Nifti1Image((np.asarray(scan.dataobj).astype(float) ** 2).astype(np.int32), scan.affine), path)
+        assert main(["data", "landmarks", *settings]) == 0
+        assert (capsys.readouterr().out == before) is same
+    compose_config(
+        [*settings, "data.preprocessing.normalisation=nyul", f"data.preprocessing.landmarks={written.landmarks}"]
+    )

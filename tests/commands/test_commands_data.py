@@ -143,6 +143,5 @@ def test_landmarks_are_learnt_from_training_persons_alone(here, discs, capsys):
         nib.save(nib.Nifti1Image((np.asarray(scan.dataobj).astype(float) ** 2).astype(np.int32), scan.affine), path)
         assert main(["data", "landmarks", *settings]) == 0
         assert (capsys.readouterr().out == before) is same
-    compose_config(
-        [*settings, "data.preprocessing.normalisation=nyul", f"data.preprocessing.landmarks={written.landmarks}"]
-    )
+    chosen = [f"data.preprocessing.landmarks={written.landmarks}", "data.preprocessing.normalisation=nyul"]
+    assert build.preprocessing(compose_config([*settings, *chosen])).landmarks == tuple(written.landmarks)

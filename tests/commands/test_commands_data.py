@@ -144,4 +144,4 @@ def test_landmarks_are_learnt_from_training_persons_alone(here, discs, capsys):
         assert main(["data", "landmarks", *settings]) == 0
         assert (capsys.readouterr().out == before) is same
     chosen = [f"data.preprocessing.landmarks={written.landmarks}", "data.preprocessing.normalisation=nyul"]
-    assert build.preprocessing(compose_config([*settings, *chosen])).landmarks == tuple(written.landmarks)
+    assert build.preprocessing(compose_config([*settings, *chosen])).landmarks == (tuple(written.landmarks),)

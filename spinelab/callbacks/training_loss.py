@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from spinelab.errors import RunError
 from spinelab.types import Batch
 
 
@@ -38,7 +39,18 @@ class TrainingLoss(lightning.Callback):
         self.slices += len(batch["mask"])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Log the mean before the callbacks that write it down."""
+        """Log the mean before the callbacks that write it down.
+
+        Raises:
+            RunError: It is NaN or infinite, after which no weight is worth keeping; the last checkpoint is older.
+        """
         sums = torch.tensor([float(self.total), self.slices], device=pl_module.device)
         total, slices = trainer.strategy.reduce(sums, reduce_op="sum")
-        pl_module.log("train/loss", total / slices.clamp(min=1))
+        mean = total / slices.clamp(min=1)
+        if not torch.isfinite(mean):
+            raise RunError(
+                f"the training loss of epoch {trainer.current_epoch} is {float(mean)}",
+                "use a smaller optimizer.lr, or trainer.precision=32-true",
+                trainer.default_root_dir,
+            )
+        pl_module.log("train/loss", mean)

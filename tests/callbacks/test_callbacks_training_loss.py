@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from spinelab.callbacks.training_loss import TrainingLoss
+from spinelab.errors import RunError
 
 
 class Mean(lightning.LightningModule):
@@ -41,3 +42,11 @@ def test_mean_over_slices(tmp_path, accumulate):
     )
     trainer.fit(Mean(), loader)
     assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(values.mean().item())
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
+    loader = DataLoader([{"mask": torch.tensor(value)} for value in (1.0, float("nan"))])
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = lightning.Trainer(max_epochs=1, callbacks=[TrainingLoss()], default_root_dir=tmp_path, **options)
+    with pytest.raises(RunError, match="training loss of epoch 0 is nan"):
+        trainer.fit(Mean(), loader)

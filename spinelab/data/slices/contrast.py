@@ -113,4 +113,5 @@ def _like(changed: NDArray[np.float32], image: Image) -> Image:
     low = mean - changed.min((0, 1))
     scale = image.std((0, 1)) / np.maximum(changed.std((0, 1)), 1e-6)
     scale = np.minimum(scale, old_mean / np.maximum(low, 1e-6))
-    return (changed - mean) * scale + old_mean
+    # rounding alone may end below zero, which a later gamma would turn into NaN
+    return np.maximum((changed - mean) * scale + old_mean, 0)

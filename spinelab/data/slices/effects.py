@@ -91,8 +91,8 @@ class Gamma(Effect[float]):
         return rng.uniform(self.gamma[0], self.gamma[1])
 
     def apply(self, image: Image, mask: Mask, parameters: float) -> Image:
-        """Raise to the power."""
-        return cv2.pow(image, parameters, dst=image)
+        """Raise to the power; what noise or rounding left below zero counts as zero."""
+        return cv2.pow(np.maximum(image, 0, out=image), parameters, dst=image)
 
 
 @dataclass(frozen=True)

@@ -187,3 +187,17 @@ def test_contrast_of_two_classes_is_as_often_one_way_as_the_other():
     painted = [effect(image, mask, _rng(seed))[..., 0] for seed in range(60)]
     brighter = [picture[mask == 1].mean() > picture[mask == 2].mean() for picture in painted]
     assert 0.25 < np.mean(brighter) < 0.75
+
+
+def test_gamma_takes_values_below_zero_as_zero():
+    image = np.array([[[-0.2], [-1e-8], [0.25]]], np.float32)
+    changed = Gamma(1).apply(image, np.zeros((1, 3), np.uint8), 0.5)
+    np.testing.assert_allclose(changed[0, :, 0], [0, 0, 0.5])
+
+
+def test_random_contrast_is_nowhere_below_zero():
+    rng = np.random.default_rng(0)
+    image, mask = rng.random((40, 32, 1), np.float32) ** 8, rng.integers(0, 4, (40, 32)).astype(np.uint8)
+    effect = ContrastRandomisation(1)
+    lowest = min(effect.apply(image.copy(), mask, effect.draw(image.shape, rng)).min() for _ in range(500))
+    assert lowest >= 0

@@ -1,49 +1,25 @@
-"""From tissues to an image: sequence, coil, slice profile, ghosts and noise, as one of three scanners gives them.
+"""From tissues to an image: coil, slice profile, resolution, ghosts and noise, as one of three scanners gives them.
 
-The signal equations are those of spin echo and inversion recovery (Bernstein, King and Zhou, Handbook of MRI Pulse
-Sequences, 2004); noise of a magnitude image is Rician (Gudbjartsson and Patz, 1995).
+Noise of a magnitude image is Rician (Gudbjartsson and Patz, Magnetic Resonance in Medicine 34:910, 1995).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from spinelab.phantom.anatomy import Anatomy
-from spinelab.phantom.canvas import FIELD_MM, Indices
+from spinelab.phantom.canvas import Field, Indices
+from spinelab.phantom.grid import average_slices, majority_slices, resample_labels, resample_linearly
 from spinelab.phantom.noise import Volume, smooth_field
-from spinelab.phantom.tissues import FAT_T1_MS, FAT_T2_MS, PROPERTIES, Properties, Tissue
+from spinelab.phantom.sequences import Sequence, signal
+from spinelab.phantom.tissues import PROPERTIES, Tissue
 from spinelab.types import Plane
 
 SLICE_AXIS: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """A spin-echo sequence, with an inversion pulse before it if `inversion_time` is given; times in ms.
-
-    Attributes:
-        suffix: How BIDS calls it.
-        repetition_time: TR.
-        echo_time: TE.
-        inversion_time: TI.
-    """
-
-    suffix: str
-    repetition_time: float
-    echo_time: float
-    inversion_time: float | None = None
-
-
-SEQUENCES = {
-    "T1": Sequence("T1w", 550, 12),
-    "T2": Sequence("T2w", 3500, 100),
-    "STIR": Sequence("STIR", 4000, 60, 180),
-}
 
 
 @dataclass(frozen=True)
@@ -54,59 +30,70 @@ class Site:
         name: Of the hospital.
         snr: Bright signal over the standard deviation of the noise.
         bias: Standard deviation of the logarithm of the coil's sensitivity.
+        reach_mm: Depth over which the surface coil under the back loses two thirds of its sensitivity.
         ghost: Strength of a motion ghost against the image.
         gain: Factor on the stored numbers.
         timing: Factor on the sequence's repetition and echo time.
         blur: Standard deviation of the in-plane blur, mm.
+        spacing: Its usual voxel size in plane, mm.
     """
 
     name: str
     snr: float
     bias: float
+    reach_mm: float
     ghost: float
     gain: float
     timing: float
     blur: float
+    spacing: float
 
 
 SITES = (
-    Site("A", snr=28, bias=0.20, ghost=0.02, gain=1.0, timing=1.0, blur=0.5),
-    Site("B", snr=16, bias=0.35, ghost=0.05, gain=3.0, timing=1.15, blur=0.85),
-    Site("C", snr=11, bias=0.30, ghost=0.09, gain=0.5, timing=0.85, blur=1.2),
+    Site("A", snr=28, bias=0.20, reach_mm=90, ghost=0.02, gain=1.0, timing=1.0, blur=0.5, spacing=1.0),
+    Site("B", snr=16, bias=0.35, reach_mm=70, ghost=0.05, gain=3.0, timing=1.15, blur=0.75, spacing=1.2),
+    Site("C", snr=11, bias=0.30, reach_mm=80, ghost=0.09, gain=0.5, timing=0.85, blur=0.9, spacing=1.5),
 )
 
 
-def signal(tissue: Properties, sequence: Sequence, timing: float = 1.0) -> float:
-    """Signal of a tissue: its water and its fat, each by the equation of the sequence.
+@dataclass(frozen=True)
+class Scan:
+    """How the slices lie; `Parameters` of a data set say the same for all its scans.
 
-    ``pd * |1 - exp(-TR/T1)| * exp(-TE/T2)``, and with an inversion pulse
-    ``pd * |1 - 2 exp(-TI/T1) + exp(-TR/T1)| * exp(-TE/T2)``.
-
-    Args:
-        tissue: Proton density, relaxation times in ms and fat fraction.
-        sequence: Times in ms.
-        timing: Factor on TR and TE.
+    Attributes:
+        plane: Of the slices.
+        thickness_mm: Of the slices, without gaps; whole millimetres.
+        spacing_mm: Voxel size in plane, 1 or more.
+        skipped: Millimetres left out at the low end of x, y and z: where the slices begin.
     """
 
-    def echo(t1: float, t2: float) -> float:
-        still_lost = math.exp(-sequence.repetition_time * timing / t1)
-        if sequence.inversion_time is None:
-            recovered = 1 - still_lost
-        else:
-            recovered = abs(1 - 2 * math.exp(-sequence.inversion_time / t1) + still_lost)
-        return recovered * math.exp(-sequence.echo_time * timing / t2)
+    plane: Plane = "sagittal"
+    thickness_mm: int = 4
+    spacing_mm: float = 1.0
+    skipped: tuple[int, int, int] = (0, 0, 0)
 
-    water, fat = echo(tissue.t1, tissue.t2), echo(FAT_T1_MS, FAT_T2_MS)
-    return tissue.proton_density * ((1 - tissue.fat_fraction) * water + tissue.fat_fraction * fat)
+    def affine(self, field: Field) -> NDArray[np.float64]:
+        """Voxel indices to mm.
+
+        Raises:
+            ValueError: The plane is unknown, or no slice of that thickness fits.
+        """
+        if self.plane not in SLICE_AXIS:
+            raise ValueError(f"unknown plane {self.plane!r}; known: {', '.join(SLICE_AXIS)}")
+        axis = SLICE_AXIS[self.plane]
+        if not 1 <= self.thickness_mm <= field.size[axis]:
+            raise ValueError(f"a {self.plane} slice is 1 to {field.size[axis]} mm thick, not {self.thickness_mm}")
+        if not 1 <= self.spacing_mm <= 8:
+            raise ValueError(f"voxels are 1 to 8 mm wide in plane, not {self.spacing_mm}")
+        sizes = [self.thickness_mm if i == axis else self.spacing_mm for i in range(3)]
+        affine = np.diag([*sizes, 1.0])
+        # From the centre of the first millimetre to the centre of the first voxel.
+        affine[:3, 3] = [f + s + (n - 1) / 2 for f, s, n in zip(field.first, self.skipped, sizes, strict=True)]
+        return affine
 
 
 def acquire(
-    rng: np.random.Generator,
-    anatomy: Anatomy,
-    sequence: Sequence,
-    site: Site,
-    plane: Plane = "sagittal",
-    thickness_mm: int = 4,
+    rng: np.random.Generator, anatomy: Anatomy, sequence: Sequence, site: Site, scan: Scan
 ) -> tuple[NDArray[np.int16], Indices, NDArray[np.float64]]:
     """Scan a person.
 
@@ -115,90 +102,58 @@ def acquire(
         anatomy: The person.
         sequence: What to weight by.
         site: The scanner.
-        plane: Of the slices; 1 mm in plane.
-        thickness_mm: Of the slices, without gaps.
+        scan: How the slices lie.
 
     Returns:
-        Image and label map on one grid (right, front, up), and the affine from voxels to mm from the field's middle.
+        Image and label map on one grid (right, front, up), and the affine from voxels to mm.
 
     Raises:
         ValueError: The plane is unknown, or no slice of that thickness fits.
     """
-    affine = slice_affine(plane, thickness_mm)
-    image = _ideal_signal(anatomy, sequence, site) * _coil(rng, site)
-    axis = SLICE_AXIS[plane]
-    image = _average_slices(image, axis, thickness_mm)
-    image = gaussian_filter(image, [0 if i == axis else site.blur for i in range(3)], truncate=3)
+    affine, axis = scan.affine(anatomy.field), SLICE_AXIS[scan.plane]
+    cut = tuple(slice(s, None) for s in scan.skipped)
+    image = average_slices(_ideal_signal(anatomy, sequence, site)[cut], axis, scan.thickness_mm)
+    label = majority_slices(anatomy.label[cut], axis, scan.thickness_mm)
+    image *= _coil(rng, image.shape, site, axis, scan.thickness_mm)
+    in_plane = [i for i in range(3) if i != axis]
+    for i in in_plane:
+        image = gaussian_filter1d(image, max(site.blur, 0.4 * scan.spacing_mm), i, truncate=3)
+    if scan.spacing_mm != 1:
+        for i in in_plane:
+            image = resample_linearly(image, i, scan.spacing_mm)
+            label = resample_labels(label, i, scan.spacing_mm)
     image = _magnitude_with_noise(rng, _add_ghosts(rng, image, site.ghost, axis), site.snr)
     stored = np.clip(np.round(image * (1000 * site.gain)), 0, np.iinfo(np.int16).max).astype(np.int16)
-    return stored, _majority_slices(anatomy.label, axis, thickness_mm), affine
-
-
-def slice_affine(plane: Plane, thickness_mm: int) -> NDArray[np.float64]:
-    """Voxel indices to mm from the middle of the field, for `acquire`.
-
-    Raises:
-        ValueError: The plane is unknown, or no slice of that thickness fits.
-    """
-    if plane not in SLICE_AXIS:
-        raise ValueError(f"unknown plane {plane!r}; known: {', '.join(SLICE_AXIS)}")
-    axis = SLICE_AXIS[plane]
-    if not 1 <= thickness_mm <= FIELD_MM[axis]:
-        raise ValueError(f"a {plane} slice is 1 to {FIELD_MM[axis]} mm thick, not {thickness_mm}")
-    affine = np.eye(4)
-    affine[:3, 3] = [-(n - 1) / 2 for n in FIELD_MM]
-    affine[axis, axis] = thickness_mm
-    affine[axis, 3] += (thickness_mm - 1) / 2  # from the first voxel's centre to the first slice's
-    return affine
+    return stored, label, affine
 
 
 def _ideal_signal(anatomy: Anatomy, sequence: Sequence, site: Site) -> Volume:
-    """Signal on the 1 mm grid; the T2 of a disc's nucleus falls with its degeneration."""
+    """Signal on the 1 mm grid; marrow differs from vertebra to vertebra, the nucleus of a disc with degeneration."""
     own = [
         PROPERTIES[tissue]._replace(t1=PROPERTIES[tissue].t1 * float(t1), t2=PROPERTIES[tissue].t2 * float(t2))
         for tissue, (t1, t2) in zip(Tissue, anatomy.relaxation, strict=True)
     ]
     by_tissue = np.array([signal(tissue, sequence, site.timing) for tissue in own], np.float32)
-    image = by_tissue[anatomy.tissue]
-    nucleus = own[Tissue.NUCLEUS]
-    grades = anatomy.measurements.disc_degeneration
-    by_disc = [signal(nucleus._replace(t2=nucleus.t2 * (1 - 0.68 * g)), sequence, site.timing) for g in grades]
-    where = anatomy.tissue == Tissue.NUCLEUS
-    image[where] = np.array([0, *by_disc], np.float32)[anatomy.disc[where]]
-    return image * anatomy.texture
+    image = by_tissue.take(anatomy.tissue)
+    nucleus, marrow, levels = own[Tissue.NUCLEUS], own[Tissue.MARROW], anatomy.measurements.levels
+    t2s = [nucleus.t2 * (1 - 0.68 * level.degeneration) for level in levels if np.isfinite(level.degeneration)]
+    by_disc = [signal(nucleus._replace(t2=t2), sequence, site.timing) for t2 in t2s]
+    by_level = [signal(marrow._replace(fat_fraction=v.fat_fraction), sequence, site.timing) for v in levels]
+    parts = ((Tissue.NUCLEUS, anatomy.disc, by_disc), (Tissue.MARROW, anatomy.level, by_level))
+    for tissue, number, values in parts:
+        where = np.flatnonzero(anatomy.tissue.ravel() == tissue)
+        image.reshape(-1)[where] = np.array([0, *values], np.float32)[number.ravel()[where]]
+    image *= anatomy.texture
+    return image
 
 
-def _coil(rng: np.random.Generator, site: Site) -> Volume:
+def _coil(rng: np.random.Generator, shape: tuple[int, ...], site: Site, axis: int, thickness: int) -> Volume:
     """Sensitivity of a surface coil under the back, falling towards the front, with slow waves."""
-    y = np.arange(FIELD_MM[1], dtype=np.float32)[None, :, None] / FIELD_MM[1]
-    return np.exp(smooth_field(rng, FIELD_MM, site.bias, 60) - 0.9 * np.clip(y - 0.08, 0, 1))
-
-
-def _profile(thickness: int) -> NDArray[np.float32]:
-    """How much each millimetre of a slice gives: a raised cosine, so the middle counts most."""
-    weights = np.hanning(thickness + 2)[1:-1]
-    return (weights / weights.sum()).astype(np.float32)
-
-
-def _average_slices(volume: Volume, axis: int, thickness: int) -> Volume:
-    weights = _profile(thickness)
-    count = volume.shape[axis] // thickness
-    moved = np.moveaxis(volume, axis, 0)[: count * thickness]
-    total = sum(moved[i::thickness] * weight for i, weight in enumerate(weights))
-    return np.ascontiguousarray(np.moveaxis(np.asarray(total), 0, axis))
-
-
-def _majority_slices(labels: Indices, axis: int, thickness: int) -> Indices:
-    """The label that gives most of each voxel's signal; the lower value if two give the same."""
-    best = np.zeros(0, np.float32)
-    out = np.zeros(0, np.uint8)
-    for value in np.unique(labels):
-        share = _average_slices((labels == value).astype(np.float32), axis, thickness)
-        if not best.size:
-            best, out = share, np.full(share.shape, value, np.uint8)
-        out[share > best + 1e-6] = value
-        best = np.maximum(best, share)
-    return out
+    steps = [thickness if i == axis else 1 for i in range(3)]
+    waves = smooth_field(rng, shape, site.bias, [60 / step for step in steps])
+    y = np.arange(shape[1], dtype=np.float32)[None, :, None] * steps[1]
+    waves -= np.clip(y - 12, 0, None) / np.float32(site.reach_mm)
+    return np.exp(waves, out=waves)
 
 
 def _add_ghosts(rng: np.random.Generator, image: Volume, strength: float, slice_axis: int) -> Volume:

@@ -1,26 +1,25 @@
-"""Four kinds of lesion: where each may lie, what it does to the cord, and how it is painted."""
+"""Four kinds of lesion: where each may lie, in which forms, and what it does to the cord."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 
-from spinelab.phantom.canvas import FIELD_MM, Canvas, Point, ellipsoid
-from spinelab.phantom.noise import Volume, smooth_field
+from spinelab.phantom.canvas import Point
+from spinelab.phantom.noise import Volume
 from spinelab.phantom.spine import Spine
-from spinelab.phantom.tissues import Tissue
 
 LesionKind = Literal["extradural", "intradural_extramedullary", "intramedullary", "haemangioma", "none"]
 LESION_KINDS: tuple[LesionKind, ...] = get_args(LesionKind)
 
+LesionForm = Literal["", "body", "posterior", "oedema", "syrinx", "typical", "aggressive"]
+"""An extradural metastasis sits in the body or in the posterior elements; an intramedullary tumour has oedema or a
+syrinx around it; an aggressive haemangioma has little fat and grows into the canal."""
+
 CORD_BEHIND_MM = 0.6
 """The cord lies this far behind the middle of the sac."""
-
-_BODY = (Tissue.MARROW, Tissue.FATTY_MARROW, Tissue.MARROW_OEDEMA, Tissue.BASIVERTEBRAL_VEIN)
-_BONE = (*_BODY, Tissue.CORTICAL_BONE, Tissue.POSTERIOR_BONE)
-_EPIDURAL = (Tissue.FAT, Tissue.CSF, Tissue.CAUDA_EQUINA, Tissue.LIGAMENT)
 
 
 @dataclass(frozen=True)
@@ -29,20 +28,35 @@ class Lesion:
 
     Attributes:
         kind: One of `LESION_KINDS`.
+        form: Which form of that kind.
         centre: In the sac (right, behind, z) for the two intradural kinds, else in the frame of the vertebra
             (right, behind, above).
         radii: Along the same three directions.
         vertebra: Index of the vertebra that it grows in, for the two kinds that do.
-        epidural_depth: How far an extradural lesion grows into the canal.
-        oedema: Whether the cord around an intramedullary lesion is oedematous rather than cystic.
+        epidural_depth: How far it grows into the canal; 0 if it does not.
     """
 
     kind: LesionKind
+    form: LesionForm = ""
     centre: Point = (0.0, 0.0, 0.0)
     radii: Point = (1.0, 1.0, 1.0)
     vertebra: int | None = None
     epidural_depth: float = 0.0
-    oedema: bool = False
+
+    @property
+    def compartment(self) -> str:
+        """Where it lies, in words; empty without a lesion."""
+        if self.vertebra is None:
+            return "" if self.kind == "none" else self.kind
+        place = "posterior_elements" if self.form == "posterior" else "vertebral_body"
+        return f"{place}+epidural" if self.epidural_depth else place
+
+    def grown(self, factor: float) -> Lesion:
+        """The same lesion with `factor` times the volume, before its surroundings cut it off."""
+        if self.kind == "intramedullary":  # it fills the cord already, and can only grow along it
+            return replace(self, radii=(self.radii[0], self.radii[1], self.radii[2] * factor))
+        radii = self.radii[0] * factor ** (1 / 3), self.radii[1] * factor ** (1 / 3), self.radii[2] * factor ** (1 / 3)
+        return replace(self, radii=radii, epidural_depth=self.epidural_depth * factor ** (1 / 3))
 
     def effect_on_cord(self, z: Volume) -> tuple[Volume, Volume, Volume]:
         """What the lesion does to the cord at height z.
@@ -69,98 +83,52 @@ def draw_lesion(rng: np.random.Generator, kind: LesionKind, spine: Spine) -> Les
         raise ValueError(f"unknown lesion kind {kind!r}; known: {', '.join(LESION_KINDS)}")
     if kind == "none":
         return Lesion(kind)
-    draw = {"intramedullary": _intramedullary, "intradural_extramedullary": _intradural}.get(kind)
-    return draw(rng, spine) if draw else _vertebral(rng, kind, spine)
+    draw = {
+        "intramedullary": _intramedullary,
+        "intradural_extramedullary": _intradural,
+        "extradural": _metastasis,
+        "haemangioma": _haemangioma,
+    }
+    return draw[kind](rng, spine)
 
 
 def _intradural(rng: np.random.Generator, spine: Spine) -> Lesion:
-    canal, radius = spine.canal, rng.uniform(3.2, 5)
+    canal = spine.canal
+    radius = rng.uniform(0.42, 0.62) * canal.half_depth + 0.5
     side = rng.choice([-1.0, 1.0]) * rng.uniform(0.35, 0.6) * canal.half_width
     back = rng.uniform(-0.35, 0.45) * canal.half_depth
-    z = FIELD_MM[2] * rng.uniform(-0.3, 0.35)
-    return Lesion("intradural_extramedullary", (float(side), back, z), (radius, 0.9 * radius, rng.uniform(6, 14)))
+    z = spine.region.fields["narrow"].size[2] * rng.uniform(-0.3, 0.35)
+    radii = (radius, 0.9 * radius, rng.uniform(6, 14))
+    return Lesion("intradural_extramedullary", "", (float(side), back, z), radii)
 
 
 def _intramedullary(rng: np.random.Generator, spine: Spine) -> Lesion:
-    canal, top = spine.canal, FIELD_MM[2] / 2
-    z = top - rng.uniform(0.15, 0.85) * (top - canal.conus)
+    canal, top, size = spine.canal, spine.region.top, spine.region.fields["narrow"].size[2]
+    z = top - rng.uniform(0.15, 0.85) * min(top - canal.conus, size)
     radii = (canal.cord_half_width * 1.2, canal.cord_half_depth * 1.2, rng.uniform(9, 22))
-    return Lesion("intramedullary", (0.0, CORD_BEHIND_MM, z), radii, oedema=bool(rng.random() < 0.5))
+    return Lesion("intramedullary", "oedema" if rng.random() < 0.5 else "syrinx", (0.0, CORD_BEHIND_MM, z), radii)
 
 
-def _vertebral(rng: np.random.Generator, kind: LesionKind, spine: Spine) -> Lesion:
-    index = int(rng.integers(1, 6))  # T11 to L3, which lie wholly in the field
-    height = spine.vertebrae[index].height
-    # A metastasis sits at the posterior wall, from where it grows into the canal.
-    radius, behind = (rng.uniform(8, 13), (0.4, 0.75)) if kind == "extradural" else (rng.uniform(6, 12), (-0.3, 0.6))
-    centre = (rng.uniform(-7, 7), rng.uniform(*behind) * spine.half_depth, rng.uniform(-0.2, 0.2) * height)
-    return Lesion(kind, centre, (radius, radius, 0.85 * radius), index, rng.uniform(2, 7))
+def _metastasis(rng: np.random.Generator, spine: Spine) -> Lesion:
+    """In the body it sits at the posterior wall, from where it grows into the canal."""
+    index = int(rng.choice(spine.region.affected))
+    body, size = spine.vertebrae[index], spine.vertebrae[index].half_depth
+    radius, epidural = rng.uniform(0.55, 0.85) * size, rng.uniform(0.35, 0.95) * spine.canal.half_depth
+    if rng.random() < 0.35:
+        side, back = rng.choice([-1.0, 1.0]) * rng.uniform(4, 12), size + spine.canal.behind + rng.uniform(8, 16)
+        centre = (float(side), back, rng.uniform(-0.3, 0.0) * body.height)
+        return Lesion("extradural", "posterior", centre, (radius, radius, 0.85 * radius), index)
+    centre = (rng.uniform(-0.35, 0.35) * size, rng.uniform(0.4, 0.75) * size, rng.uniform(-0.2, 0.2) * body.height)
+    return Lesion("extradural", "body", centre, (radius, radius, 0.85 * radius), index, epidural)
 
 
-def paint_lesion(
-    canvas: Canvas, sac: tuple[Canvas, Volume, Volume], spine: Spine, lesion: Lesion, rng: np.random.Generator
-) -> None:
-    """Paint the lesion into the compartment that it belongs to, and nowhere else.
-
-    Args:
-        canvas: The whole field.
-        sac: What `canal_window` gave: the part around the canal, distance to the right of and behind its middle.
-        spine: The person's proportions.
-        lesion: What to paint.
-        rng: For the ragged outline.
-    """
-    if lesion.kind in ("extradural", "haemangioma"):
-        _paint_in_bone(canvas, spine, lesion, rng)
-    if lesion.kind == "extradural":
-        _paint_epidural(sac, spine, lesion)
-    if lesion.kind == "intramedullary":
-        _paint_intramedullary(sac, lesion, rng)
-    if lesion.kind == "intradural_extramedullary":
-        part, right, behind = sac
-        room = np.isin(part.tissue, [Tissue.CSF, Tissue.CAUDA_EQUINA, Tissue.CORD])
-        part.tissue[(_from_centre(lesion, right, behind, part.z) < 1) & room] = Tissue.INTRADURAL_TUMOUR
-
-
-def _from_centre(lesion: Lesion, *axes: Volume) -> Volume:
-    """Squared distance from the lesion's centre in radii."""
-    return ellipsoid(*((axis - c, r) for axis, c, r in zip(axes, lesion.centre, lesion.radii, strict=True)))
-
-
-def _paint_in_bone(canvas: Canvas, spine: Spine, lesion: Lesion, rng: np.random.Generator) -> None:
-    assert lesion.vertebra is not None
-    vertebra, reach = spine.vertebrae[lesion.vertebra], lesion.radii[0] + 8
-    part = canvas.window(vertebra.frame.place(*lesion.centre), (reach, reach, reach))
-    distance = np.sqrt(_from_centre(lesion, *vertebra.frame.local(part.x, part.y, part.z))) * lesion.radii[0]
-    blob = distance + smooth_field(rng, distance.shape, 1.6, 7) < lesion.radii[0]
-    own = (part.level == lesion.vertebra + 1) | (part.level == 0)
-    if lesion.kind == "extradural":
-        part.tissue[blob & own & np.isin(part.tissue, _BONE)] = Tissue.METASTASIS
-        return
-    blob &= own & np.isin(part.tissue, _BODY)
-    part.tissue[blob] = Tissue.HAEMANGIOMA
-    upright = np.sin(part.x * 2.1) + np.sin(part.y * 2.1) > 0.9  # thick vertical trabeculae: dots on an axial slice
-    part.tissue[blob & upright] = Tissue.HAEMANGIOMA_TRABECULA
-
-
-def _paint_epidural(sac: tuple[Canvas, Volume, Volume], spine: Spine, lesion: Lesion) -> None:
-    """The part of an extradural lesion that grows from the posterior wall into the canal."""
-    assert lesion.vertebra is not None
-    part, right, behind = sac
-    vertebra, canal = spine.vertebrae[lesion.vertebra], spine.canal
-    from_wall = behind + canal.behind - spine.half_depth + 1
-    across = (right - 0.3 * lesion.centre[0], canal.half_width * 0.95), (from_wall, lesion.epidural_depth + 1)
-    tongue = ellipsoid(*across, (part.z - vertebra.frame.centre[2], 0.62 * vertebra.height)) < 1
-    inside = ellipsoid((right, canal.half_width + 3.2), (behind, canal.half_depth + 2.8)) < 1
-    room = np.isin(part.tissue, _EPIDURAL) & inside & ~part.solid()
-    part.tissue[tongue & room] = Tissue.METASTASIS
-
-
-def _paint_intramedullary(sac: tuple[Canvas, Volume, Volume], lesion: Lesion, rng: np.random.Generator) -> None:
-    part, right, behind = sac
-    cord = part.tissue == Tissue.CORD
-    ragged = _from_centre(lesion, right, behind, part.z) + smooth_field(rng, right.shape, 0.18, 6)
-    tumour = (ragged < 1) & cord
-    core = ellipsoid((right, 2.0), (behind - CORD_BEHIND_MM, 1.6)) < 1
-    core &= np.abs(part.z - lesion.centre[2]) < 1.9 * lesion.radii[2]
-    part.tissue[core & cord] = Tissue.CORD_OEDEMA if lesion.oedema else Tissue.SYRINX
-    part.tissue[tumour] = Tissue.INTRAMEDULLARY_TUMOUR
+def _haemangioma(rng: np.random.Generator, spine: Spine) -> Lesion:
+    index = int(rng.choice(spine.region.affected))
+    body, size = spine.vertebrae[index], spine.vertebrae[index].half_depth
+    aggressive, radius = bool(rng.random() < 0.35), rng.uniform(0.4, 0.75) * size
+    centre = (rng.uniform(-0.45, 0.45) * size, rng.uniform(-0.3, 0.6) * size, rng.uniform(-0.2, 0.2) * body.height)
+    epidural = rng.uniform(0.35, 0.8) * spine.canal.half_depth
+    if not aggressive:
+        return Lesion("haemangioma", "typical", centre, (radius, radius, 0.85 * radius), index)
+    centre, radius = (0.4 * centre[0], 0.3 * size, centre[2]), size * 0.95
+    return Lesion("haemangioma", "aggressive", centre, (radius, radius, 0.9 * radius), index, epidural)

@@ -3,7 +3,8 @@
 Each function measures a peer and spinelab in turns on the same scans and returns (peer seconds, our seconds), medians.
 Run it on a quiet machine with two cores: `python experiments/benchmarks/cache.py`.
 
-The data are 32 scans of 12 slices of 256 x 320, int16, with the noise of an MRI, as `.nii.gz`. Slices are read in the
+The data are 32 scans of 12 slices (once also 4 of 120, as a 3D sequence gives) of 256 x 320, int16, with the noise of
+an MRI, as `.nii.gz`. Slices are read in the
 same random order by both, and each is copied into a buffer, since a view alone reads nothing.
 """
 
@@ -14,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,12 @@ LABELS = LabelMap(("vertebra",))
 Read = Callable[[int], Any]
 
 
-def scans(folder: Path, count: int = SCANS) -> list[Case]:
+def scans(folder: Path, count: int = SCANS, slices: int = SLICES) -> list[Case]:
     """Cases whose slices lie along the first axis, sagittal, as most scans of the spine."""
     cases = []
     for number in range(count):
         rng = np.random.default_rng(number)
-        image = 400 + 3000 * gaussian_filter(rng.normal(size=(SLICES, WIDTH, HEIGHT)), (0, 6, 6))
+        image = 400 + 3000 * gaussian_filter(rng.normal(size=(slices, WIDTH, HEIGHT)), (0, 6, 6))
         image = (np.abs(image) + rng.normal(0, 15, image.shape)).clip(0).astype(np.int16)
         files = (folder / f"{number:02d}.nii.gz", folder / f"{number:02d}_mask.nii.gz")
         for path, array in zip(files, (image, (image > 500).astype(np.uint8)), strict=True):
@@ -56,18 +56,28 @@ def prepared(folder: Path, cases: Sequence[Case], workers: int = 1, **preprocess
 def memcpy(cache: Cache) -> tuple[float, float]:
     """Peer: `np.copyto` from one array in memory that holds the same slices."""
     memory = np.stack([cache.image(row) for row in range(len(cache))])
-    return in_turns(partial(copy, memory.__getitem__), partial(copy, cache.image), len(cache), 1000)
+    return in_turns(copy(memory.__getitem__), copy(cache.image), len(cache), 1000)
 
 
-def blosc2(cache: Cache, folder: Path) -> tuple[float, float]:
-    """Peer: a blosc2 array on disk, one slice a chunk, kept open (the way that nnU-Net v2 stores its data)."""
+def blosc2(cache: Cache, folder: Path, *, as_nnunet: bool) -> tuple[float, float]:
+    """Peer: a blosc2 array on disk, one slice a chunk, kept open.
+
+    Either with blosc2's own defaults (all cores, light compression), or with what nnU-Net v2 sets: Zstandard at level 8
+    and one thread, since its loaders are processes. nnU-Net keeps float32, so that row takes resampled slices, float32
+    in both.
+    """
     import blosc2
 
     stack = np.stack([cache.image(row) for row in range(len(cache))])
-    stored = blosc2.asarray(stack, chunks=(1, *stack.shape[1:]), urlpath=str(folder / "slices.b2nd"), mode="w")
-    kept = blosc2.open(str(folder / "slices.b2nd"), mode="r")
-    del stored
-    return in_turns(partial(copy, lambda row: kept[row]), partial(copy, cache.image), len(cache), 100)
+    before, path = blosc2.nthreads, str(folder / f"slices-{as_nnunet}.b2nd")
+    how = {"cparams": {"codec": blosc2.Codec.ZSTD, "clevel": 8}, "dparams": {"nthreads": 1}} if as_nnunet else {}
+    blosc2.asarray(stack, chunks=(1, *stack.shape[1:]), urlpath=path, mode="w", **how)
+    blosc2.set_nthreads(1 if as_nnunet else before)
+    kept = blosc2.open(path, mode="r", **({"dparams": {"nthreads": 1}} if as_nnunet else {}))
+    try:
+        return in_turns(copy(lambda row: kept[row]), copy(cache.image), len(cache), 100)
+    finally:
+        blosc2.set_nthreads(before)
 
 
 def monai(cache: Cache, cases: Sequence[Case]) -> tuple[float, float]:
@@ -80,16 +90,24 @@ def monai(cache: Cache, cases: Sequence[Case]) -> tuple[float, float]:
         RandSpatialCropd("image", roi_size=(1, -1, -1), random_size=False), SqueezeDimd("image", dim=1),
     ])  # fmt: skip
     volumes = CacheDataset([{"image": str(case.images[0][0])} for case in cases], steps, progress=False)
-    return in_turns(lambda row: volumes[row // SLICES]["image"], partial(copy, cache.image), len(cache), 100)
+    return in_turns(lambda row: volumes[row // SLICES]["image"], copy(cache.image), len(cache), 100)
 
 
 def naive(cache: Cache, cases: Sequence[Case]) -> tuple[float, float]:
     """Peer: open the `.nii.gz` anew for every slice and ask nibabel for that slice alone."""
+    slices = len(cache) // len(cases)
 
     def read(row: int) -> Any:
-        return np.asarray(nib.load(cases[row // SLICES].images[0][0]).dataobj[row % SLICES])
+        return np.asarray(nib.load(cases[row // slices].images[0][0]).dataobj[row % slices])
 
-    return in_turns(read, partial(copy, cache.image), len(cache), 8)
+    return in_turns(read, copy(cache.image), len(cache), 8)
+
+
+def thick(folder: Path) -> tuple[float, float]:
+    """The same peer on scans of 120 slices: a slice in a gzip stream costs all that lies before it."""
+    (folder / "3d").mkdir()
+    cases = scans(folder / "3d", count=4, slices=120)
+    return naive(prepared(folder / "3d" / "cache", cases), cases)
 
 
 def processes(folder: Path, cases: Sequence[Case], rounds: int = 3) -> tuple[float, float]:
@@ -107,12 +125,10 @@ def processes(folder: Path, cases: Sequence[Case], rounds: int = 3) -> tuple[flo
     return statistics.median(times[1]), statistics.median(times[2])
 
 
-BUFFER = np.empty((WIDTH, HEIGHT, 1), np.int16)
-
-
-def copy(read: Read, row: int) -> None:
-    """Read a slice and copy it."""
-    np.copyto(BUFFER.reshape(image.shape) if (image := read(row)).shape != BUFFER.shape else BUFFER, image)
+def copy(read: Read) -> Read:
+    """Read a slice and copy it into an array that is there already."""
+    buffer = np.array(read(0))
+    return lambda row: np.copyto(buffer, read(row))
 
 
 def in_turns(peer: Read, ours: Read, rows: int, reads: int, rounds: int = 15) -> tuple[float, float]:
@@ -138,11 +154,14 @@ def main() -> None:
         folder = Path(temporary)
         cases = scans(folder)
         cache = prepared(folder / "cache", cases)
+        resampled = prepared(folder / "cache", cases, spacing_mm=(0.75, 0.75))
         measured = {
             "slice: memcpy": memcpy(cache),
-            "slice: blosc2, kept open": blosc2(cache, folder),
+            "slice, int16: blosc2, its defaults": blosc2(cache, folder, as_nnunet=False),
+            "slice, float32: blosc2, as nnU-Net sets it": blosc2(resampled, folder, as_nnunet=True),
             "slice: MONAI CacheDataset": monai(cache, cases),
-            "slice: nibabel, .nii.gz": naive(cache, cases),
+            "slice: nibabel, .nii.gz of 12 slices": naive(cache, cases),
+            "slice: nibabel, .nii.gz of 120 slices": thick(folder),
             "prepare: one process": processes(folder, cases),
         }
     for what, (peer, ours) in measured.items():

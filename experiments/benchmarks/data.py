@@ -36,11 +36,14 @@ def measured() -> dict[tuple[str, float], tuple[float, float]]:
         folder = Path(temporary)
         cases = cache.scans(folder)
         slices = cache.prepared(folder / "cache", cases)
+        resampled = cache.prepared(folder / "cache", cases, spacing_mm=(0.75, 0.75))
         return {
             ("read a slice: memcpy", 1 / 1.15): cache.memcpy(slices),
-            ("read a slice: blosc2, kept open", 15): cache.blosc2(slices, folder),
+            ("read a slice, int16: blosc2, its defaults", 15): cache.blosc2(slices, folder, as_nnunet=False),
+            ("read a slice, float32: blosc2, as nnU-Net sets it", 15): cache.blosc2(resampled, folder, as_nnunet=True),
             ("read a slice: MONAI CacheDataset", 20): cache.monai(slices, cases),
-            ("read a slice: nibabel, .nii.gz", 2000): cache.naive(slices, cases),
+            ("read a slice: nibabel, .nii.gz of 12 slices", 2000): cache.naive(slices, cases),
+            ("read a slice: nibabel, .nii.gz of 120 slices", 2000): cache.thick(folder),
             ("fetch a batch of 8: copy of ready arrays", 1 / 2): augmentation.batch_copy_against_fetch(),
             ("augment a slice: albumentations", 4): augmentation.albumentations_against_ours(),
             ("augment a slice: MONAI", 10): augmentation.monai_against_ours(),

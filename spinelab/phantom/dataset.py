@@ -70,7 +70,7 @@ def generate(
         visits: Time points. Later ones have new noise, slices that begin elsewhere, and another place in the scanner.
         growth: Factor on a lesion's volume from one visit to the next, before its surroundings cut it off.
         progress: Whether to show a progress bar.
-        processes: How many to work with; one for each core if None. One stays in the calling process.
+        processes: How many to work with; one for each core if None. With 1, the calling process does the work itself.
 
     Returns:
         The folder.

@@ -214,11 +214,13 @@ def _fill(folder: Path, parts: Sequence[Part], labels: LabelMap, key: str) -> No
     channels, dtype = parts[0].shape[-1], storage_type(parts)
     table = _table(parts)
     pixels = int(sum(table["height"] * table["width"]))
-    write_npy(folder / IMAGES, _each(parts, "image"), dtype, (pixels * channels,))
-    write_npy(folder / MASKS, _each(parts, "mask"), np.dtype(np.uint8), (pixels,))
+    sums = {IMAGES: hashlib.sha256(), MASKS: hashlib.sha256()}
+    write_npy(folder / IMAGES, _each(parts, "image"), dtype, (pixels * channels,), sums[IMAGES])
+    write_npy(folder / MASKS, _each(parts, "mask"), np.dtype(np.uint8), (pixels,), sums[MASKS])
     pq.write_table(pa.table(table), folder / SLICES)
     (folder / VOLUMES).write_text(volumes_json(part.info for part in parts))
-    files = file_facts(folder / name for name in (IMAGES, MASKS, SLICES, VOLUMES))
+    files = file_facts(folder / name for name in (SLICES, VOLUMES))
+    files |= {n: {"bytes": (folder / n).stat().st_size, "sha256": done.hexdigest()} for n, done in sums.items()}
     meta = {"key": key, "format": FORMAT, "spinelab": __version__, "numpy": np.__version__, "files": files}
     meta |= {"dtype": dtype.name, "channels": channels, "classes": list(labels.classes), "slices": len(table["volume"])}
     (folder / META).write_text(seal(meta))

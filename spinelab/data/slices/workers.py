@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TypeVar
 
 from rich.progress import track
 
@@ -21,6 +23,8 @@ from spinelab.data.slices.storage import size
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import DataError
 from spinelab.types import Case, LabelMap
+
+T = TypeVar("T")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
@@ -45,13 +49,12 @@ def prepare_parts(
     prepare = partial(prepare_part, labels=labels, preprocessing=preprocessing, folder=folder)
     positions = range(len(cases))
     if plan.workers == 1:
-        return _collect(map(prepare, cases, positions), len(cases), progress)
+        return list(_track(map(prepare, cases, positions), len(cases), progress))
     # Not forked: the parent may already run threads of PyTorch or OpenCV, whose locks a fork would freeze.
-    with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(plan.workers - 1, get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
-            with _one_thread_each():
-                results = pool.map(prepare, cases, positions)  # starts the processes
-            return _collect(results, len(cases), progress)
+            shared = dict(_track(_with_parent(prepare, cases, pool, plan.workers - 1), len(cases), progress))
+            return [shared[position] for position in positions]
         except BrokenProcessPool as error:
             raise DataError(
                 f"a process that prepared cases was killed, most likely because memory ran out; the largest case, "
@@ -63,8 +66,31 @@ def prepare_parts(
             raise
 
 
-def _collect(results: Iterator[Part | str], total: int, progress: bool) -> list[Part | str]:
-    return list(track(results, "preparing cases", total=total, disable=not progress, transient=True))
+def _with_parent(
+    prepare: Callable[[Case, int], Part | str], cases: Sequence[Case], pool: ProcessPoolExecutor, others: int
+) -> Iterator[tuple[int, Part | str]]:
+    """(Position, part) of every case, by `others` processes and this one.
+
+    This process has loaded everything already, so that it works while the others still start. They get the next case
+    before they are done with one; what is handed out is never taken back, since a pool does not survive both a
+    cancelled and a killed job.
+    """
+    waiting, begun = deque(enumerate(cases)), deque[tuple[int, Future[Part | str]]]()
+    while waiting or begun:
+        while waiting and len(begun) < 2 * others:
+            position, case = waiting.popleft()
+            with _one_thread_each():  # the first jobs start the processes
+                begun.append((position, pool.submit(prepare, case, position)))
+        if waiting:
+            position, case = waiting.pop()
+            yield position, prepare(case, position)
+        while begun and (begun[0][1].done() or not waiting):
+            position, future = begun.popleft()
+            yield position, future.result()
+
+
+def _track(results: Iterator[T], total: int, progress: bool) -> Iterable[T]:
+    return track(results, "preparing cases", total=total, disable=not progress, transient=True)
 
 
 @contextmanager

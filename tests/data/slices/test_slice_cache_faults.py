@@ -111,8 +111,8 @@ def _killed(*_, **__):
 
 
 class _KilledPool(workers_module.ProcessPoolExecutor):
-    def map(self, function, *arguments):
-        return super().map(_killed, *arguments)
+    def submit(self, function, *arguments):
+        return super().submit(_killed, *arguments)
 
 
 @pytest.mark.usefixtures("many_processes")

@@ -1,8 +1,9 @@
-"""Pictures of image, truth and prediction, with the classes by name."""
+"""Pictures of image, truth, prediction and errors, with the classes by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import lightning
@@ -18,6 +19,8 @@ from spinelab.types import Batch
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#F0E442", "#0072B2", "#999999")
+ERRORS = {"missed": "#56B4E9", "false alarm": "#D55E00", "other class": "#F0E442"}
+"""How pixels can be wrong; "missed" are labelled in the truth and background in the prediction."""
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.45) -> np.ndarray:
@@ -31,10 +34,19 @@ def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.45) -> np.nd
     return grey
 
 
+def error_overlay(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Colour what went wrong by `ERRORS`: missed, false alarm, another class; shapes as in `overlay`."""
+    kinds = np.where(prediction == 0, 1, np.where(truth == 0, 2, 3)) * (truth != prediction)
+    grey = overlay(image, np.zeros_like(truth))
+    for kind, colour in enumerate(ERRORS.values(), 1):
+        grey[kinds == kind] = 0.25 * grey[kinds == kind] + 0.75 * np.array(mpl.colors.to_rgb(colour))
+    return grey
+
+
 def draw_panel(
     image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str], path: Path, title: str = ""
 ) -> None:
-    """Write one PNG: image, truth and prediction side by side.
+    """Write one PNG: image, truth, prediction and errors side by side.
 
     Args:
         image: (H, W) intensities.
@@ -45,15 +57,21 @@ def draw_panel(
         title: Line above the panel.
     """
     height, width = image.shape
-    figure = Figure(figsize=(9, 3 * height / width + 1.1), layout="constrained")
-    axes = figure.subplots(1, 3)
-    pictures = (overlay(image, np.zeros_like(truth)), overlay(image, truth), overlay(image, prediction))
-    for axis, picture, name in zip(axes, pictures, ("image", "truth", "prediction"), strict=True):
+    figure = Figure(figsize=(12, 3 * height / width + 1.1), layout="constrained")
+    axes = figure.subplots(1, 4)
+    pictures = {
+        "image": overlay(image, np.zeros_like(truth)),
+        "truth": overlay(image, truth),
+        "prediction": overlay(image, prediction),
+        "errors": error_overlay(image, truth, prediction),
+    }
+    for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
         axis.imshow(picture)
         axis.set_title(name, fontsize=14)
         axis.axis("off")
-    handles = [Patch(color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(classes)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(classes), 6), fontsize=12, frameon=False)
+    named = dict(zip(classes, cycle(COLOURS), strict=False)) | ERRORS
+    handles = [Patch(color=colour, label=name) for name, colour in named.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(named), 9), fontsize=12, frameon=False)
     figure.suptitle(title, fontsize=12)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=80, format="png")

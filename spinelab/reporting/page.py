@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from spinelab.reporting import writers
-from spinelab.reporting.figures import box_figure, colours, curve_figure
+from spinelab.reporting.figures import cloud_figure, colours, curve_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
 from spinelab.reporting.results import Results
@@ -46,7 +46,7 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         extras=writers.extras,
         sort_values=_sort_values,
         strip=_strip,
-        boxes={(t.metric, column): _embed(box_figure(t, column)) for t in tables for column in t.columns},
+        boxes={(t.metric, column): _embed(cloud_figure(t, column)) for t in tables for column in t.columns},
         curves=[(title, _embed(figure)) for title, figure in curves if figure is not None],
         gallery=make_gallery(ranked),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),

@@ -13,7 +13,7 @@ from PIL import Image
 from spinelab.errors import RunError
 from spinelab.files import write_atomically
 from spinelab.reporting.compare import compare
-from spinelab.reporting.figures import OKABE_ITO, box_figure, colours, curve_figure
+from spinelab.reporting.figures import OKABE_ITO, cloud_figure, colours, curve_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import group_runs
 from spinelab.reporting.results import read_runs
@@ -145,13 +145,13 @@ def test_gallery_shows_the_worst_first_in_the_order_of_the_rows(four_models):
 
 def test_box_plots_hold_a_point_a_person(four_models):
     table = make_tables(group_runs(read_runs([four_models])))[0]
-    boxes = box_figure(table, "lesion").data
+    boxes = cloud_figure(table, "lesion").data
     assert [box.name for box in boxes] == [row.group.label for row in table.rows]
     assert [len(box.x) for box in boxes] == [4] * 4
-    assert sum(boxes[0].x) / 4 == pytest.approx(table.rows[0].cells[2].summary.mean)
+    assert sum(boxes[0].x) / 4 == pytest.approx(table.rows[0].cells[2].summary.mean, abs=1e-4)
     assert "p1-a: " in boxes[0].text[0]
     assert "p1-b: " in boxes[0].text[0]
-    assert [len(box.x) for box in box_figure(table, MEAN).data] == [5] * 4
+    assert [len(box.x) for box in cloud_figure(table, MEAN).data] == [5] * 4
 
 
 def test_a_model_has_one_colour_everywhere(four_models):
@@ -162,7 +162,7 @@ def test_a_model_has_one_colour_everywhere(four_models):
     assert {trace.line.color for trace in curves if trace.name == "U-Net"} == {tint["U-Net"]}
     assert sum(trace.showlegend for trace in curves) == 4  # eight runs, four entries
     assert max(curves[0].x) == pytest.approx(19 * 12 / 60)
-    boxes = box_figure(make_tables(groups)[0], "cord").data
+    boxes = cloud_figure(make_tables(groups)[0], "cord").data
     assert {box.name: box.marker.color for box in boxes} == tint
 
 

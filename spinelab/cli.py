@@ -13,7 +13,7 @@ from pathlib import Path
 from spinelab.groups import groups
 
 HERE = Path(__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "compare", "prepare", "doctor", "data", "phantom")
+COMMANDS = ("train", "evaluate", "predict", "compare", "prepare", "doctor", "data", "phantom", "dashboard")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def overview() -> str:
     """The commands, one line each."""
-    rows = "\n".join(f"  {name:<10}{_docstring(name).splitlines()[0]}" for name in COMMANDS)
+    rows = "\n".join(f"  {name:<11}{_docstring(name).splitlines()[0]}" for name in COMMANDS)
     return (
         "spinelab: which segmentation architecture is best on your spine MRI\n\n"
         f"usage: spinelab COMMAND [key=value ...]\n\n{rows}\n\n"

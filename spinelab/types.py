@@ -57,13 +57,16 @@ class LabelMap:
         classes: Names of the foreground classes; class index 0 is background, `classes[i]` has index i + 1.
         regions: Scored name -> the class names that it unites, e.g. ``cord: (white_matter, grey_matter)``.
             Empty means: every class by itself.
+        lesions: Scored names whose connected parts are lesions, which are also counted one by one.
 
     Raises:
-        ValueError: A class is named twice or is called `background`, or a region unites a class that there is not.
+        ValueError: A class is named twice or is called `background`, a region unites a class that there is not, or
+            lesions name what is not scored.
     """
 
     classes: tuple[str, ...]
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lesions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", self.regions or {})  # yaml says null
@@ -72,6 +75,8 @@ class LabelMap:
         for region, names in self.regions.items():
             if unknown := sorted(set(names) - set(self.classes)):
                 raise ValueError(f"region {region} unites {unknown}; the classes are {list(self.classes)}")
+        if unknown := sorted(set(self.lesions) - set(self.region_indices())):
+            raise ValueError(f"lesions names {unknown}; scored are {list(self.region_indices())}")
 
     @property
     def count(self) -> int:

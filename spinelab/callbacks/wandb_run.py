@@ -17,6 +17,10 @@ Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(image, truth, prediction) of one slice, each (H, W)."""
 
 
+CONNECT_SECONDS = 30
+"""How long a training waits for the server before it records offline."""
+
+
 class WandbRun(Logger):
     """One job, one W&B run: offline by default, closed with the right exit state, silent about its own failures.
 
@@ -104,13 +108,28 @@ class WandbRun(Logger):
             self._safely(lambda: self._run.finish(exit_code=int(failed)))
             self._run = None
 
+    def _start(self) -> Any:
+        """Open the run; offline where it should be online and the server does not answer."""
+        settings = wandb.Settings(console="off", silent=True, init_timeout=CONNECT_SECONDS)
+        try:
+            return wandb.init(**self._init, settings=settings)
+        except Exception as error:
+            if self._init["mode"] != "online":
+                raise
+            wandb.teardown()
+            self._init |= {"mode": "offline", "resume": None}
+            reason = str(error).splitlines()[0]
+            remedy = f"recording offline; send it later with `wandb sync {self._init['dir']}/wandb/offline-run-*`"
+            warnings.warn(f"Weights & Biases cannot be reached ({reason}); {remedy}", stacklevel=2)
+            return wandb.init(**self._init, settings=settings)
+
     def _safely(self, action: Callable[[], object]) -> None:
         """Do something with the W&B run, and give it up with a warning if that fails."""
         if self._broken:
             return
         try:
             if self._run is None:
-                self._run = wandb.init(**self._init, settings=wandb.Settings(console="off", silent=True))
+                self._run = self._start()
                 self._run.define_metric("trainer/global_step")
                 self._run.define_metric("*", step_metric="trainer/global_step")
             action()

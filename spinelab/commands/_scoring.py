@@ -17,7 +17,9 @@ from spinelab.callbacks.wandb_run import Panel
 from spinelab.data.volumes.io import mask_name, write_mask
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.reporting.statistics import person_values, summarise
-from spinelab.tasks.evaluation import Scored, best_slice, case_rows, evaluate_case
+from spinelab.run import write_table
+from spinelab.tasks.evaluation import Scored, best_slice, case_rows, evaluate_case, slice_rows
+from spinelab.tasks.scoring import Scoring
 from spinelab.types import Case, LabelMap
 
 
@@ -26,8 +28,10 @@ def score_cases(
     cases: Sequence[Case],
     labels: LabelMap,
     preprocessing: Preprocessing,
+    how: Scoring,
     panels: Path,
     predictions: Path | None = None,
+    slices: Path | None = None,
 ) -> tuple[pd.DataFrame, list[Panel]]:
     """Predict and score cases one by one.
 
@@ -36,19 +40,25 @@ def score_cases(
         cases: What to predict.
         labels: The classes that the network knows.
         preprocessing: As the network was trained.
+        how: What is scored.
         panels: Folder for one picture a case.
         predictions: Folder for the predicted masks, in each scan's own format and grid; None writes none.
+        slices: File for the overlap of every slice; None writes none.
 
     Returns:
         The tidy rows, and (image, truth, prediction) of one slice a case.
     """
-    rows, pictures = [], []
+    rows, by_slice, pictures = [], [], []
     for case in track(cases, description="scoring", transient=True):
         scored = evaluate_case(network, case, labels, preprocessing)
-        rows += case_rows(scored, labels)
+        rows += case_rows(scored, labels, how)
         pictures.append(_panel(scored, labels, panels))
         if predictions is not None:
             write_prediction(scored.native, case, predictions)
+        if slices is not None:
+            by_slice += slice_rows(scored, labels)
+    if slices is not None:
+        write_table(slices, pd.DataFrame(by_slice))
     return pd.DataFrame(rows), pictures
 
 

@@ -1,13 +1,19 @@
 """score a finished run on its own or on other data
 
-usage: spinelab evaluate run=FOLDER [data=NAME] [split=test|val|train|all] [predictions=true] [data.KEY=VALUE ...]
+usage: spinelab evaluate run=FOLDER [data=NAME] [split=test|val|train|all] [predictions=true] [slices=true]
+                         [data.KEY=VALUE ...] [scoring.KEY=VALUE ...]
 
 Examples:
   spinelab evaluate run=runs/phantom/unet-s0-f0-1a2b3c4d split=val
   spinelab evaluate run=runs/gm_challenge/unet-s0-f1-5e6f7a8b data=sct_t2s predictions=true
 
 With data=, all cases of that data set are scored; its classes must be the run's. Preprocessing is the run's, since the
-network was trained with it. Results go to FOLDER/evaluations/NAME-SPLIT: cases.parquet, panels, predicted masks.
+network was trained with it. Results go to FOLDER/evaluations/NAME-SPLIT: cases.parquet, panels, and where asked for the
+predicted masks and slices.parquet, the overlap of every slice. What is scored can be chosen anew:
+  scoring.tolerance_mm=2    of the normalised surface Dice
+  scoring.hd95=pooled       or maximum, weighted: which 95th percentile
+  scoring.roi_margin_mm=0   around the truth's box, for the scores within a region of interest
+  scoring.min_lesion_mm3=0  smaller lesions are not counted one by one (data.labels.lesions says what is a lesion)
 """
 
 from __future__ import annotations
@@ -23,23 +29,28 @@ from spinelab.config import compose_config, near
 from spinelab.errors import ConfigError, RunError
 from spinelab.run import Run, write_table
 
+OWN = ("data=", "data.", "paths.", "scoring.")
+"""What these words override is configuration; the others are the command's own."""
 SIDES = ("test", "val", "train", "all")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Score a run and print the table."""
-    overrides = [argument for argument in arguments if argument.startswith(("data=", "data.", "paths."))]
+    overrides = [argument for argument in arguments if argument.startswith(OWN)]
     rest = [argument for argument in arguments if argument not in overrides]
-    given = options(rest, ("run", "split", "predictions"), required=("run",))
+    given = options(rest, ("run", "split", "predictions", "slices"), required=("run",))
     run = Run.open(given["run"])
     side = given.get("split", "all" if any(o.startswith("data=") for o in overrides) else "test")
     if side not in SIDES:
         raise ConfigError(f"split={side}: there is no such side", near(side, SIDES))
-    evaluate(run, overrides, side, flag(given.get("predictions", "false")))
+    wanted = {key: flag(given.get(key, "false")) for key in ("predictions", "slices")}
+    evaluate(run, overrides, side, **wanted)
     return 0
 
 
-def evaluate(run: Run, overrides: Sequence[str], side: str, predictions: bool) -> pd.DataFrame:
+def evaluate(
+    run: Run, overrides: Sequence[str], side: str, *, predictions: bool = False, slices: bool = False
+) -> pd.DataFrame:
     """Score the cases of one side; returns the tidy table that was written.
 
     Raises:
@@ -64,8 +75,9 @@ def evaluate(run: Run, overrides: Sequence[str], side: str, predictions: bool) -
     preprocessing = replace(build.preprocessing(trained), slices=build.preprocessing(config).slices)
     out = run.folder / "evaluations" / f"{config.data.name}-{side}"
     table, _ = score_cases(
-        network, wanted, labels, preprocessing, out / "panels", out / "predictions" if predictions else None
-    )
+        network, wanted, labels, preprocessing, build.scoring(config), out / "panels",
+        out / "predictions" if predictions else None, out / "slices.parquet" if slices else None,
+    )  # fmt: skip
     facts = {"run": run.id, "model": trained.name, "dataset": config.data.name, "protocol": f"evaluate-{side}"}
     facts |= {"fold": trained.protocol.get("fold", 0), "seed": trained.seed, "split_hash": _split_hash(run)}
     table = pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)

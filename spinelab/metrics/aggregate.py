@@ -9,7 +9,8 @@ from typing import TypedDict
 
 from torch import Tensor
 
-from spinelab.metrics.overlap import State, dice, overlap_scores, region_counts, state
+from spinelab.metrics.counts import State, region_counts, state
+from spinelab.metrics.overlap import dice, overlap_scores
 
 # The functional form, since `class` is the column of the case table and a keyword of Python.
 Score = TypedDict("Score", {"volume": int, "class": str, "metric": str, "value": float | None, "state": State})

@@ -3,64 +3,29 @@
 A score has a value or none; it is never NaN or infinite. What happens at the edges, by whether the truth holds the
 region and whether it was predicted:
 
-| state       | truth | predicted | dice, jaccard | sensitivity, sa | ppv     | specificity, accuracy |
-|-------------|-------|-----------|---------------|-----------------|---------|-----------------------|
-| present     | yes   | yes       | value         | value           | value   | value                 |
-| missed      | yes   | no        | 0             | 0               | none    | value                 |
-| false_alarm | no    | yes       | 0             | none            | 0       | value                 |
-| absent      | no    | no        | none          | none            | none    | 1                     |
+| state       | truth | predicted | dice, jaccard | sensitivity, sa, sa_pixels | ppv  | specificity, accuracy |
+|-------------|-------|-----------|---------------|----------------------------|------|-----------------------|
+| present     | yes   | yes       | value         | value                      | value| value                 |
+| missed      | yes   | no        | 0             | 0                          | none | value                 |
+| false_alarm | no    | yes       | 0             | none                       | 0    | value                 |
+| absent      | no    | no        | none          | none                       | none | 1                     |
 
-Specificity has no value either where the region fills the whole volume, accuracy none where there are no pixels.
-All scores follow from one rule: a ratio with a denominator of zero has no value.
+Specificity has no value either where the region fills the whole volume, accuracy none where there are no pixels, and
+balanced accuracy none where sensitivity or specificity has none. The volume differences have none without truth, and
+are -1 and 1 where the region is missed. All follow from one rule: a ratio with a denominator of zero has no value.
+docs/metrics.md works every case out by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor
 
-State = Literal["present", "missed", "false_alarm", "absent"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Pixels of one region, summed over all slices of a volume."""
-
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-
-
-def region_counts(confusion: Tensor, region: Sequence[int]) -> Counts:
-    """Counts of a union of classes; confusing two classes of one region with each other is no mistake.
-
-    Args:
-        confusion: (K, K), rows truth, columns prediction.
-        region: Class indices, each once.
-
-    Raises:
-        ValueError: If the region is empty, or names an index twice or one that is not in 0..K-1.
-    """
-    classes = len(confusion)
-    if not region or len(set(region)) < len(region) or not set(region) <= set(range(classes)):
-        raise ValueError(f"a region unites different class indices in 0..{classes - 1}, got {tuple(region)}")
-    inside = torch.zeros(classes, dtype=torch.bool, device=confusion.device)
-    inside[list(region)] = True
-    tp, fp = confusion[inside][:, inside].sum(), confusion[~inside][:, inside].sum()
-    fn, tn = confusion[inside][:, ~inside].sum(), confusion[~inside][:, ~inside].sum()
-    return Counts(int(tp), int(fp), int(fn), int(tn))
-
-
-def state(counts: Counts) -> State:
-    """Whether the truth holds the region and whether it was predicted, see the table of this module."""
-    if counts.tp + counts.fn:
-        return "present" if counts.tp + counts.fp else "missed"
-    return "false_alarm" if counts.fp else "absent"
+from spinelab.metrics.counts import Counts as Counts
+from spinelab.metrics.counts import State as State
+from spinelab.metrics.counts import region_counts as region_counts
+from spinelab.metrics.counts import state as state
 
 
 def dice(counts: Counts) -> float | None:
@@ -73,14 +38,28 @@ def jaccard(counts: Counts) -> float | None:
     return _ratio(counts.tp, counts.tp + counts.fp + counts.fn)
 
 
-def sa(counts: Counts) -> float | None:
+def sa_area(counts: Counts) -> float | None:
     """Segmentation accuracy as the review prints it, equation 4: 1 - |Rs - Ts| / Rs, without its factor of 100 %.
 
     Rs is the area of the truth and Ts that of the prediction, in pixels. It compares sizes, not places: a prediction
     of the right size anywhere scores 1. It is negative where more than twice the true area is predicted, without limit.
     """
-    reference, segmented = counts.tp + counts.fn, counts.tp + counts.fp
-    return _ratio(reference - abs(reference - segmented), reference)
+    reference = counts.tp + counts.fn
+    return _ratio(reference - abs(counts.fp - counts.fn), reference)
+
+
+def sa_pixels(counts: Counts) -> float | None:
+    """Segmentation accuracy as the review's text explains equation 4: |Rs - Ts| is the number of wrong pixels.
+
+    1 - (FP + FN) / (TP + FN). At most 1 and never above `sa_area`; negative where more pixels are wrong than true,
+    without limit. 0 for a region that is missed.
+    """
+    reference = counts.tp + counts.fn
+    return _ratio(reference - counts.fp - counts.fn, reference)
+
+
+sa = sa_area
+"""The reading that is meant where nothing else is said: the formula as printed."""
 
 
 def sensitivity(counts: Counts) -> float | None:
@@ -103,8 +82,44 @@ def accuracy(counts: Counts) -> float | None:
     return _ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.fn + counts.tn)
 
 
-SCORES = {score.__name__: score for score in (dice, jaccard, sa, sensitivity, specificity, ppv, accuracy)}
-"""Name -> score of counts."""
+def balanced_accuracy(counts: Counts) -> float | None:
+    """Mean of sensitivity and specificity. In 0..1; 1/2 for a prediction of nothing or of everything.
+
+    None where either has none. scikit-learn averages over the classes that the truth holds, and so gives the one that
+    is left.
+    """
+    found, left = sensitivity(counts), specificity(counts)
+    return None if found is None or left is None else (found + left) / 2
+
+
+def volume_difference(counts: Counts) -> float | None:
+    """Signed relative difference of volumes, (|P| - |T|) / |T|: below 0 is too small. From -1, without upper limit."""
+    return _ratio(counts.fp - counts.fn, counts.tp + counts.fn)
+
+
+def absolute_volume_difference(counts: Counts) -> float | None:
+    """||P| - |T|| / |T|, which is 1 - `sa_area`. From 0, without upper limit."""
+    return _ratio(abs(counts.fp - counts.fn), counts.tp + counts.fn)
+
+
+SCORES: Mapping[str, Callable[[Counts], float | None]] = {
+    "dice": dice,
+    "jaccard": jaccard,
+    "sa": sa,
+    "sa_pixels": sa_pixels,
+    "sensitivity": sensitivity,
+    "specificity": specificity,
+    "ppv": ppv,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+}
+"""Name -> score of counts; 1 is best in each."""
+
+DIFFERENCES: Mapping[str, Callable[[Counts], float | None]] = {
+    "volume_difference": volume_difference,
+    "absolute_volume_difference": absolute_volume_difference,
+}
+"""Name -> difference of volumes; 0 is best in each, so they are kept apart from the scores."""
 
 
 def overlap_scores(counts: Counts) -> dict[str, float | None]:

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from spinelab.data.volumes.prepare import Preprocessing, native_truth, prepare_case
+from spinelab.data.volumes.prepare import PreparedVolume, Preprocessing, native_truth, prepare_case
 from spinelab.metrics.aggregate import volume_scores
+from spinelab.metrics.calibration import calibration_scores, reliability_counts
 from spinelab.metrics.confusion import confusion_matrix
-from spinelab.metrics.overlap import Counts, mean_iou, region_counts, state
-from spinelab.tasks.inference import segment
+from spinelab.metrics.counts import state
+from spinelab.metrics.overlap import mean_iou
+from spinelab.tasks.inference import native_labels, probabilities
+from spinelab.tasks.scoring import Scoring, region_scores
 from spinelab.types import Case, LabelMap
 
 
@@ -28,7 +31,8 @@ class Scored:
         prediction: (S, H, W) class indices, likewise.
         usable: (S,) the slices that are scored.
         native: The prediction as the scan's file stores it, (X, Y, Z).
-        voxel: Volume of a voxel in mm3, None where the spacing is unknown.
+        spacing: Slice, row and column distance in mm, None where it is unknown.
+        calibration: Scores of the probabilities on the slices as the network saw them.
     """
 
     case: Case
@@ -37,7 +41,8 @@ class Scored:
     prediction: np.ndarray
     usable: np.ndarray
     native: np.ndarray
-    voxel: float | None
+    spacing: tuple[float, float, float] | None
+    calibration: dict[str, float | None]
 
 
 def evaluate_case(network: nn.Module, case: Case, labels: LabelMap, preprocessing: Preprocessing) -> Scored:
@@ -48,45 +53,69 @@ def evaluate_case(network: nn.Module, case: Case, labels: LabelMap, preprocessin
     """
     volume = prepare_case(case, labels, preprocessing)
     truth, scan = native_truth(case, labels)
-    native = segment(network, volume)
-    orient = volume.geometry.orient
-    size = float(np.prod(volume.geometry.raw_spacing))
-    voxel = None if np.isnan(size) else size
-    return Scored(case, orient(scan.array), orient(truth), orient(native), volume.usable, native, voxel)
+    likely = probabilities(network, volume)
+    native = native_labels(likely, volume)
+    orient, spacing = volume.geometry.orient, volume.geometry.raw_spacing
+    return Scored(
+        case=case,
+        image=orient(scan.array),
+        truth=orient(truth),
+        prediction=orient(native),
+        usable=volume.usable,
+        native=native,
+        spacing=None if np.isnan(spacing).any() else spacing,
+        calibration=_calibration(likely, volume),
+    )
 
 
-def case_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
+def case_rows(scored: Scored, labels: LabelMap, how: Scoring = Scoring()) -> list[dict[str, Any]]:  # noqa: B008
     """Tidy rows of one case: person, site, case, class, metric, value, unit, state."""
-    truth, prediction = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
-    confusion = confusion_matrix(prediction, truth, labels.count)
     who: dict[str, Any] = {"person": scored.case.person, "site": scored.case.site, "case": scored.case.name}
-    regions = labels.region_indices()
     rows: list[dict[str, Any]] = []
-    for score in volume_scores(confusion[None], regions):
-        named = {name: score[name] for name in ("class", "metric", "value", "state")}  # type: ignore[literal-required]
-        rows.append(who | named | {"unit": "1"})
-    for region, indices in regions.items():
-        counts = region_counts(confusion, indices)
-        rows += [
-            who | {"class": region, "metric": name, "value": value, "unit": unit, "state": state(counts)}
-            for name, value, unit in _volumes(counts, scored.voxel)
-        ]
-    overall = {"class": "all", "metric": "miou", "value": mean_iou(confusion), "unit": "1", "state": "present"}
-    return [*rows, who | overall]
+    for region, indices in labels.region_indices().items():
+        truth, prediction = (np.isin(array, indices) for array in (scored.truth, scored.prediction))
+        counts, scores = region_scores(
+            truth, prediction, scored.usable, scored.spacing, how, lesions=region in labels.lesions
+        )
+        rows += [who | {"class": region, **score._asdict(), "state": state(counts)} for score in scores]
+    overall = {"miou": _mean_iou(scored, labels), **scored.calibration}
+    everywhere = {"class": "all", "unit": "1", "state": "present"}
+    return rows + [who | everywhere | {"metric": name, "value": value} for name, value in overall.items()]
+
+
+def slice_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
+    """Overlap scores of every scored slice, to look into a case; no table averages them.
+
+    A slice is numbered from 0 in the order of the volume's slices.
+    """
+    numbers = np.flatnonzero(scored.usable)
+    truth, prediction = (torch.from_numpy(array[numbers]) for array in (scored.truth, scored.prediction))
+    confusions = torch.stack(
+        [confusion_matrix(found, true, labels.count) for found, true in zip(prediction, truth, strict=True)]
+    )
+    who = {"person": scored.case.person, "site": scored.case.site, "case": scored.case.name}
+    return [
+        who | {"slice": int(numbers[score["volume"]])} | {key: value for key, value in score.items() if key != "volume"}
+        for score in volume_scores(confusions, labels.region_indices())
+    ]
+
+
+def _mean_iou(scored: Scored, labels: LabelMap) -> float | None:
+    truth, prediction = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
+    return mean_iou(confusion_matrix(prediction, truth, labels.count))
+
+
+def _calibration(likely: np.ndarray, volume: PreparedVolume) -> dict[str, float | None]:
+    """From probabilities (S, H, W, K), slice by slice to spare memory."""
+    assert volume.mask is not None  # a case without truth is not evaluated
+    sums = [
+        reliability_counts(torch.from_numpy(likely[i]).permute(2, 0, 1)[None], torch.from_numpy(volume.mask[i])[None])
+        for i in np.flatnonzero(volume.usable)
+    ]
+    return calibration_scores(torch.stack(sums).sum(dim=0))
 
 
 def best_slice(scored: Scored) -> int:
     """The usable slice with the most foreground in the truth, for a picture."""
     foreground = np.where(scored.usable, (scored.truth > 0).sum(axis=(1, 2)), -1)
     return int(foreground.argmax())
-
-
-def _volumes(counts: Counts, voxel: float | None) -> list[tuple[str, float | None, str]]:
-    """Volumes of truth, prediction and false alarm, in mm3 or, where spacing is unknown, in voxels."""
-    unit, size = ("voxel", 1.0) if voxel is None else ("mm3", voxel)
-    voxels = {
-        "truth_volume": counts.tp + counts.fn,
-        "predicted_volume": counts.tp + counts.fp,
-        "false_positive_volume": counts.fp,
-    }
-    return [(name, number * size, unit) for name, number in voxels.items()]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import wandb
 
+from spinelab.callbacks import wandb_run
 from spinelab.callbacks.wandb_run import WandbRun
 
 
@@ -87,3 +88,17 @@ def test_an_unwritable_folder_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.warns(UserWarning, match="no space left"):
         offline_run(tmp_path, "job").open()
+
+
+def test_without_a_network_the_run_is_recorded_offline(tmp_path, monkeypatch):
+    """Nobody listens on port 9 of this machine."""
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(wandb_run, "CONNECT_SECONDS", 2)
+    run = offline_run(tmp_path, "job", mode="online")
+    with pytest.warns(UserWarning, match=r"cannot be reached .*recording offline.*wandb sync"):
+        run.log_metrics({"a": 1.0}, step=0)
+    run.close()
+    (recorded,) = tmp_path.rglob("offline-run-*/run-job.wandb")
+    assert recorded.stat().st_size > 0

@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests_shared import disc_overrides, write_disc
 
 from spinelab.cli import main
@@ -206,6 +207,31 @@ def test_two_processes_train_one_run_and_score_each_volume_once(finished, tmp_pa
     assert not cases.duplicated(["case", "class", "metric"]).any()
     assert len(pd.read_csv(run / "metrics.csv")) == 4
     assert len(list(run.rglob("*.wandb"))) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one(finished, tmp_path):
+    """Two of batch 4 see what one of batch 8 sees; cross-entropy, as a mean over pixels, is then the same."""
+    _, folder = finished
+    common = [*disc_overrides(folder / "discs", tmp_path), "loss=ce", "optimizer=sgd", "optimizer.lr=0.05"]
+    common = [o for o in common if not o.startswith("trainer")] + [
+        "scheduler=constant",
+        f"paths.data={folder / 'cache'}",
+    ]
+    common += ["trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=4"]
+    one = [*common, "trainer=cpu", "loader.batch_size=8"]
+    two = [*common, "trainer=ddp", "trainer.devices=2", "trainer.sync_batchnorm=false", "loader.batch_size=4"]
+    tables, weights = [], []
+    for overrides in (one, two):
+        command = [sys.executable, "-m", "spinelab.cli", "train", *overrides]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        run = Run.of(compose_config(overrides))
+        tables.append(pd.read_parquet(run.cases).drop(columns="run"))
+        weights.append(torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"])
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-4, atol=1e-5)
+    pd.testing.assert_frame_equal(tables[0], tables[1], atol=2e-3)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spinelab.metrics.aggregate import foreground_dice, mean_over_persons, volume_scores
+from spinelab.metrics.overlap import SCORES
 from spinelab.metrics.volume import VolumeConfusion
 
 VOLUMES, CLASSES = 4, 3
@@ -129,7 +130,7 @@ def confusions(*cells: tuple[int, int, int, int]) -> Tensor:
 
 def test_records_by_hand() -> None:
     records = volume_scores(confusions((6, 2, 4, 88), (0, 5, 0, 95)), {"cord": (1,)})
-    assert len(records) == 2 * 7
+    assert len(records) == 2 * len(SCORES)
     assert records[0] == {
         "volume": 0,
         "class": "cord",

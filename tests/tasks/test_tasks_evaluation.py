@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from spinelab.data.volumes.prepare import Preprocessing
-from spinelab.tasks.evaluation import best_slice, case_rows, evaluate_case
+from spinelab.tasks.evaluation import best_slice, case_rows, evaluate_case, slice_rows
+from spinelab.tasks.scoring import Scoring
 from spinelab.types import Case, LabelMap, MaskFiles
 
 LABELS = LabelMap(("low", "high"), {"any": ("low", "high"), "high": ("high",)})
@@ -86,3 +88,73 @@ def test_the_pictured_slice_has_most_foreground(tmp_path):
     case, _, truth = make_case(tmp_path)
     scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal", slices="annotated"))
     assert best_slice(scored) == (truth > 0).sum(axis=(1, 2)).argmax()
+
+
+def test_distances_skip_slices_that_nobody_drew_on_but_keep_their_place(tmp_path):
+    """Slice 3 is not scored; slices 2 and 4 stay 8 mm apart."""
+    case, _, _ = make_case(tmp_path)
+    scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal", slices="annotated"))
+    truth, found = np.zeros_like(scored.truth), np.zeros_like(scored.prediction)
+    truth[2, 4, 4] = found[4, 4, 4] = found[3, 4, 4] = 2
+    rows = case_rows(replace(scored, truth=truth, prediction=found), LABELS)
+    values = {row["metric"]: (row["value"], row["unit"]) for row in rows if row["class"] == "high"}
+    assert values["hd95"] == values["assd"] == (8.0, "mm")
+    assert values["nsd_2mm"] == (0.0, "1")
+    assert values["dice"] == (0.0, "1")
+    assert values["truth_volume"] == (8.0, "mm3")
+
+
+def test_without_a_spacing_distances_are_in_pixels(tmp_path):
+    case, _, _ = make_case(tmp_path)
+    scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal"))
+    rows = case_rows(replace(scored, spacing=None), LABELS, Scoring(tolerance_mm=1.5, roi_margin_mm=3))
+    units = {row["metric"]: row["unit"] for row in rows}
+    assert units["hd95"] == units["assd"] == "px"
+    assert units["nsd_1.5px"] == "1"
+    assert units["truth_volume"] == "voxel"
+    assert all(row["value"] is None or np.isfinite(row["value"]) for row in rows)
+
+
+def test_another_hd95_and_a_region_of_interest_have_names_of_their_own(tmp_path):
+    case, _, _ = make_case(tmp_path)
+    scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal"))
+    rows = {(r["class"], r["metric"]): r["value"] for r in case_rows(scored, LABELS, Scoring(hd95="maximum"))}
+    assert ("any", "hd95_maximum") in rows
+    assert ("any", "hd95") not in rows
+    assert 0 <= rows["high", "specificity_roi"] <= 1
+    assert 0 < rows["high", "foreground_roi"] < 1
+    with pytest.raises(ValueError, match="pooled, maximum, weighted"):
+        Scoring(hd95="median")
+
+
+def test_lesions_are_counted_one_by_one_where_the_labels_say_so(tmp_path):
+    case, _, _ = make_case(tmp_path)
+    labels = replace(LABELS, lesions=("high",))
+    scored = evaluate_case(Threshold(), case, labels, Preprocessing(plane="sagittal"))
+    truth, found = np.zeros_like(scored.truth), np.zeros_like(scored.prediction)
+    truth[0, 2:4, 2:4] = truth[4, 8:10, 8:10] = found[0, 3, 3] = found[2, 5, 9] = 2
+    rows = case_rows(replace(scored, truth=truth, prediction=found), labels)
+    values = {row["metric"]: row["value"] for row in rows if row["class"] == "high"}
+    assert (values["lesion_sensitivity"], values["lesion_precision"], values["lesion_f1"]) == (0.5, 0.5, 0.5)
+    assert "lesion_f1" not in {row["metric"] for row in rows if row["class"] == "any"}
+    with pytest.raises(ValueError, match="scored are"):
+        LabelMap(("low",), lesions=("high",))
+
+
+def test_calibration_is_that_of_the_probabilities(tmp_path):
+    """The network is sure of every pixel: its Brier score is twice the part that is wrong, its ECE that part."""
+    case, image, truth = make_case(tmp_path)
+    scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal"))
+    wrong = (prediction_by_hand(image) != truth).mean()
+    assert scored.calibration["ece"] == pytest.approx(wrong, abs=1e-6)
+    assert scored.calibration["brier"] == pytest.approx(2 * wrong, abs=1e-6)
+
+
+def test_slices_on_request(tmp_path):
+    case, _, _ = make_case(tmp_path)
+    scored = evaluate_case(Threshold(), case, LABELS, Preprocessing(plane="sagittal", slices="annotated"))
+    rows = {(r["slice"], r["class"], r["metric"]): r["value"] for r in slice_rows(scored, LABELS)}
+    assert {key[0] for key in rows} == {0, 1, 2, 4}
+    for i in (0, 4):
+        t, p = scored.truth[i] == 2, scored.prediction[i] == 2
+        assert rows[i, "high", "dice"] == pytest.approx(2 * (t & p).sum() / (t.sum() + p.sum()))

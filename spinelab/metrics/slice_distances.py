@@ -40,7 +40,7 @@ def slice_distance_scores(truth: Mask, prediction: Mask, tolerance_px: float) ->
         return dict.fromkeys(("hd", "hd95", "asd", "assd", "nsd"))
     diagonal = math.hypot(*truth.shape[1:])
     if not (truth.any() and prediction.any()):
-        return dict.fromkeys(("hd", "hd95", "asd", "assd"), diagonal) | {"nsd": 0.0}
+        return {"hd": diagonal, "hd95": diagonal, "asd": diagonal, "assd": diagonal, "nsd": 0.0}
     voxels = _pooled(_measured(truth, prediction, diagonal, voxel_distances))
     elements = _pooled(_measured(truth, prediction, diagonal, element_distances))
     return {

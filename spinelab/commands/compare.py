@@ -6,8 +6,8 @@ Examples:
   spinelab compare runs/phantom
   spinelab compare runs/gm_challenge/unet-* runs/gm_challenge/fcn-* out=comparison
 
-Folders are runs or hold runs. Writes index.html, table.md, table.csv, table.tex and boxes.png to out= (default:
-"comparison" in the first folder).
+Folders are runs or hold runs. Writes index.html, table.md, table.csv, table.tex, comparisons.csv (all pairs of rows),
+ranks.csv, all_cases.parquet and boxes.png to out= (default: "comparison" in the first folder).
 """
 
 from __future__ import annotations

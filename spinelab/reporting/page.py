@@ -12,12 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from spinelab.reporting import writers
+from spinelab.reporting import words, writers
 from spinelab.reporting.figures import cloud_figure, colours, curve_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
 from spinelab.reporting.results import Results
 from spinelab.reporting.tables import Cell, Table
+from spinelab.reporting.verdicts import verdicts
 
 HERE = Path(__file__).parent
 
@@ -32,6 +33,7 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
     """
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"number": writers.number, "interval": writers.interval, "signed": writers.signed}
+    environment.filters |= {"rank_line": words.rank}
     ranked = tuple(row.group for row in tables[0].rows)
     curves = [(title, curve_figure(ranked, column)) for title, column in
               (("Against epochs", "epoch"), ("Against time", "seconds"))]  # fmt: skip
@@ -41,6 +43,8 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         facts=facts(results, groups),
         problems=find_problems(results, groups),
         tables=tables,
+        verdicts=verdicts(tables[0]),
+        words=words,
         marks=writers.marks(tables),
         colours=colours(group.label for group in groups),
         extras=writers.extras,

@@ -51,7 +51,7 @@ class Run:
     @property
     def persons(self) -> frozenset[str]:
         """The persons that were scored."""
-        return frozenset(self.cases["person"])
+        return frozenset(self.cases["person"].unique())
 
     def setting(self, dotted: str) -> Any:
         """A value of the configuration, e.g. ``trainer.max_epochs``; None if it is not set."""

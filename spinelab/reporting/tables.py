@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from spinelab.reporting.groups import Group
-from spinelab.reporting.statistics import Difference, Summary, paired_difference, person_values, summarise
+from spinelab.reporting.statistics import (
+    MEAN,
+    Comparison,
+    Difference,
+    Ranking,
+    Spread,
+    Summary,
+    compare_pairs,
+    intervals,
+    rank_rows,
+    spread,
+    summary_of,
+)
 
-MEAN = "mean over classes"
+__all__ = ["MEAN", "SIZES", "TITLES", "Cell", "Row", "Table", "lower_is_better", "make_table", "make_tables"]
+
 TITLES = {
     "dice": "Dice",
     "jaccard": "Jaccard",
@@ -20,10 +34,27 @@ TITLES = {
     "sa": "Segmentation accuracy (SA)",
     "accuracy": "Accuracy",
     "miou": "Mean IoU",
+    "hd95 (mm)": "HD95 (mm)",
+    "hd (mm)": "HD (mm)",
+    "asd (mm)": "ASD (mm)",
+    "assd (mm)": "ASSD (mm)",
+    "ece": "Expected calibration error (ECE)",
+    "ece_foreground": "Expected calibration error (ECE) of the foreground",
+    "brier": "Brier score",
+    "brier_foreground": "Brier score of the foreground",
 }
 """Known metrics in the order in which they are shown; others follow."""
-SIZES = ("truth_volume", "predicted_volume")
+SIZES = ("truth_volume", "predicted_volume", "volume_difference", "foreground_roi", "lesions_true", "lesions_predicted")
 """Measured for each case, but neither more nor less of them is better: no table ranks them."""
+ERRORS = ("ece", "ece_foreground", "brier", "brier_foreground", "absolute_volume_difference")
+"""Without a unit, but the better the lower."""
+MORE = ("lesions_found (lesions)",)
+"""With a unit, but the better the higher."""
+
+
+def lower_is_better(metric: str, unit: str) -> bool:
+    """As for distances, volumes and counts of errors; ratios are the better the higher, but for `ERRORS`."""
+    return metric in ERRORS or (unit != "1" and metric not in MORE)
 
 
 @dataclass(frozen=True)
@@ -33,13 +64,15 @@ class Cell:
     Attributes:
         persons: One value a person, as `person_values` returns them.
         summary: Mean, interval and counts.
+        spread: Variance over persons, folds and seeds.
         difference: Paired difference to the best row of the column; None if there is nothing to pair with.
-        best: Best mean among the rows that were tested on the same persons (at least two).
-        tied: The best, but not distinguishable from the runner-up.
+        best: Best mean among the rows that were trained and tested alike (at least two).
+        tied: The best, but not distinguishable from the runner-up (interval, adjusted p, number of persons).
     """
 
     persons: pd.DataFrame
     summary: Summary
+    spread: Spread
     difference: Difference | None = None
     best: bool = False
     tied: bool = False
@@ -59,15 +92,19 @@ class Table:
 
     Attributes:
         metric: Its name in the case tables.
-        unit: "1", "mm", "mm3", ...; all but "1" count as the better the lower.
+        unit: "1", "mm", "mm3", "lesions", ...
         columns: Class names, then `MEAN` if there is more than one class.
         rows: In the order of the groups.
+        comparisons: Column -> every pair of rows that were trained and tested alike, adjusted within the column.
+        rankings: Column -> a ranking for each set of such rows, if they are two or more.
     """
 
     metric: str
     unit: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    comparisons: Mapping[str, tuple[Comparison, ...]] = field(default_factory=dict)
+    rankings: Mapping[str, tuple[Ranking, ...]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -75,46 +112,89 @@ class Table:
         words = self.metric.replace("_", " ")
         return TITLES.get(self.metric, words[:1].upper() + words[1:])
 
+    @property
+    def lower_is_better(self) -> bool:
+        """Which way round the metric is to be read."""
+        return lower_is_better(self.metric, self.unit)
+
 
 def make_tables(groups: tuple[Group, ...]) -> tuple[Table, ...]:
     """A table for every metric that the runs hold; rows are ranked by the first one (Dice)."""
-    held = pd.concat([group.cases[["metric", "unit"]] for group in groups]).drop_duplicates("metric")
+    held = pd.concat([group.cases[["metric", "unit"]].drop_duplicates("metric") for group in groups])
     units = dict(zip(held["metric"], held["unit"], strict=True))
     order = list(TITLES)
     scores = [metric for metric in units if not metric.startswith(SIZES)]
     metrics = sorted(scores, key=lambda metric: (order.index(metric) if metric in order else len(order), metric))
-    first = make_table(groups, metrics[0], units[metrics[0]])
-    first = replace(first, rows=tuple(sorted(first.rows, key=lambda row: _badness(row.cells[-1], first.unit))))
-    ranked = tuple(row.group for row in first.rows)
-    return first, *(make_table(ranked, metric, units[metric]) for metric in metrics[1:])
+    lower = lower_is_better(metrics[0], units[metrics[0]])
+    ranked = tuple(sorted(groups, key=lambda group: _mean_badness(group, metrics[0], lower)))
+    return tuple(make_table(ranked, metric, units[metric]) for metric in metrics)
+
+
+def _mean_badness(group: Group, metric: str, lower: bool) -> float:
+    return _badness(float(group.scores.column(metric, MEAN)["value"].mean()), lower)
 
 
 def make_table(groups: tuple[Group, ...], metric: str, unit: str = "1") -> Table:
     """The table of one metric, rows in the order of `groups`."""
-    held = pd.concat([group.cases for group in groups])
-    classes = list(dict.fromkeys(held.loc[held["metric"] == metric, "class"]))
-    names: list[str | None] = [*classes, None] if len(classes) > 1 else [*classes]
-    columns = [_column(groups, metric, name, unit) for name in names]
-    rows = tuple(Row(group, tuple(column[i] for column in columns)) for i, group in enumerate(groups))
-    return Table(metric, unit, tuple(MEAN if name is None else name for name in names), rows)
+    held = [cls for group in groups for name, cls in group.scores.columns if name == metric and cls != MEAN]
+    classes = tuple(dict.fromkeys(held))
+    names = (*classes, MEAN) if len(classes) > 1 else classes
+    columns = [_column(groups, metric, name, lower_is_better(metric, unit)) for name in names]
+    rows = tuple(Row(group, tuple(column.cells[i] for column in columns)) for i, group in enumerate(groups))
+    return Table(
+        metric, unit, names, rows,
+        comparisons={name: column.comparisons for name, column in zip(names, columns, strict=True)},
+        rankings={name: column.rankings for name, column in zip(names, columns, strict=True)},
+    )  # fmt: skip
 
 
-def _column(groups: tuple[Group, ...], metric: str, cls: str | None, unit: str) -> list[Cell]:
-    values = [person_values(group.cases, metric, cls) for group in groups]
-    cells = [Cell(persons, summarise(persons)) for persons in values]
-    for comparable in {group.comparable for group in groups}:
-        rivals = [i for i, group in enumerate(groups) if group.comparable == comparable and cells[i].summary.n]
-        if len(rivals) < 2:
-            continue
-        best, second, *_ = sorted(rivals, key=lambda i: _badness(cells[i], unit))
-        for i in rivals:
-            cells[i] = replace(cells[i], difference=paired_difference(values[i], values[best]) if i != best else None)
-        runner_up = cells[second].difference
-        cells[best] = replace(cells[best], best=True, tied=runner_up is None or not runner_up.distinguishable)
-    return cells
+@dataclass(frozen=True)
+class _Column:
+    cells: list[Cell]
+    comparisons: tuple[Comparison, ...]
+    rankings: tuple[Ranking, ...]
 
 
-def _badness(cell: Cell, unit: str) -> float:
+def _column(groups: tuple[Group, ...], metric: str, name: str, lower: bool) -> _Column:
+    cells: dict[str, Cell] = {}
+    values, rankings = [], []
+    for alike in _alike(groups):
+        persons = {group.label: group.scores.column(metric, name) for group in alike}
+        frame = pd.DataFrame({label: column["value"] for label, column in persons.items()})
+        cells |= {group.label: _cell(group, persons[group.label], ends, metric, name)
+                  for group, ends in zip(alike, intervals(frame.to_numpy(dtype=float)), strict=True)}  # fmt: skip
+        rivals = frame.dropna(axis=1, how="all")
+        if rivals.shape[1] > 1:
+            values.append(rivals)
+            rankings.append(rank_rows(rivals, lower))
+    comparisons = compare_pairs(values)
+    for rivals in values:
+        cells |= _mark({str(label): cells[str(label)] for label in rivals}, comparisons, lower)
+    return _Column([cells[group.label] for group in groups], comparisons, tuple(rankings))
+
+
+def _alike(groups: tuple[Group, ...]) -> list[list[Group]]:
+    """Rows that were trained and tested alike."""
+    sets = dict.fromkeys(group.comparable for group in groups)
+    return [[group for group in groups if group.comparable == conditions] for conditions in sets]
+
+
+def _cell(group: Group, persons: pd.DataFrame, ends: Sequence[float], metric: str, name: str) -> Cell:
+    return Cell(persons, summary_of(persons, (float(ends[0]), float(ends[1]))), spread(group.by_run(metric, name)))
+
+
+def _mark(rivals: Mapping[str, Cell], comparisons: Sequence[Comparison], lower: bool) -> dict[str, Cell]:
+    """The same cells, with the best marked and the others' differences to it."""
+    best, second, *_ = sorted(rivals, key=lambda label: _badness(rivals[label].summary.mean, lower))
+    to_best = {c.second: -c.difference for c in comparisons if c.first == best}
+    to_best |= {c.first: c.difference for c in comparisons if c.second == best}
+    told_apart = any(c.real for c in comparisons if {c.first, c.second} == {best, second})
+    return {
+        label: replace(cell, best=label == best, tied=label == best and not told_apart, difference=to_best.get(label))
+        for label, cell in rivals.items()
+    }
+
+
+def _badness(mean: float, lower: bool) -> float:
     """Sorts the best first, and what has no value last."""
-    mean = cell.summary.mean
-    return math.inf if math.isnan(mean) else mean if unit != "1" else -mean
+    return math.inf if math.isnan(mean) else mean if lower else -mean

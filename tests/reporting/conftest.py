@@ -56,8 +56,9 @@ def writer_into(top: Path) -> Writer:
         model: str = "U-Net", *, level: float = 0.9, seed: int = 0, fold: int = 0, persons: tuple[str, ...] = PERSONS,
         dataset: str = "phantom", split_hash: str = "abc123", epochs: int = 20, panels: bool = False,
         rows: list[dict[str, object]] | None = None, protocol: str = "holdout",
+        settings: dict[str, object] | None = None,
     ) -> Path:  # fmt: skip
-        name = f"{dataset}-{model}-{fold}-{seed}"
+        name = f"{dataset}-{model}-{fold}-{seed}" + ("" if split_hash == "abc123" else f"-{split_hash}")
         folder = top / "runs" / dataset / name.replace(" ", "_")
         (folder / "panels").mkdir(parents=True)
         identity: dict[str, object] = {"run": name, "model": model, "dataset": dataset, "protocol": protocol}
@@ -65,7 +66,8 @@ def writer_into(top: Path) -> Writer:
         cases = pd.DataFrame(case_rows(identity, level, persons) if rows is None else [identity | r for r in rows])
         cases.to_parquet(folder / "cases.parquet")
         config = {"name": model, "data": {"name": dataset}, "seed": seed, "trainer": {"max_epochs": epochs}}
-        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"model": {"_target_": f"models.{model}"}}))
+        config |= {"model": {"_target_": f"models.{model}"}} | (settings or {})
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
         split = {"protocol": protocol, "seed": seed, "fold": fold, "hash": split_hash, "test": list(persons)}
         (folder / "split.json").write_text(json.dumps(split | {"train": ["t1", "t2", "t3"], "val": ["v1"]}))
         facts = {"parameters": int(level * 3e7), "seconds": 750.0, "commit": "0123456789abcdef"}

@@ -54,7 +54,8 @@ def out(four_models, tmp_path_factory):
 
 def test_compare_writes_everything_and_nothing_else(out, four_models):
     names = {file.name for file in out.iterdir()}
-    assert names == {"table.md", "table.csv", "table.tex", "boxes.png", "index.html"}
+    tables = {"table.md", "table.tex", "table.csv", "comparisons.csv", "ranks.csv", "all_cases.parquet"}
+    assert names == tables | {"boxes.png", "index.html"}
     with Image.open(out / "boxes.png") as picture:
         assert picture.format == "PNG"
         assert picture.width > 1000

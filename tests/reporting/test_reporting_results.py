@@ -125,13 +125,12 @@ def test_rows_tested_on_other_persons_or_data_are_noted(write_run, tmp_path):
     assert notes["E · elsewhere"].startswith("tested on the data set elsewhere, not phantom")
 
 
-def test_problems_name_unlike_runs_of_one_row_and_budgets(write_run, tmp_path):
+def test_problems_name_unlike_and_repeated_runs_of_one_row(write_run, tmp_path):
     write_run("A", seed=0)
-    folder = write_run("A", seed=1, epochs=50)
+    folder = write_run("A", seed=1, settings={"loss": "dice"})
     results = read_runs([tmp_path])
     problems = "\n".join(find_problems(results, group_runs(results)))
-    assert "A: its runs differ in trainer.max_epochs" in problems
-    assert "different budgets: 20, 50 epochs" in problems
+    assert "A: its runs differ in loss, and were pooled" in problems
     assert "rests on 5 test persons" in problems
     cases = pd.read_parquet(folder / "cases.parquet").assign(seed=0)
     cases.to_parquet(folder / "cases.parquet")

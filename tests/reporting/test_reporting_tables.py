@@ -73,6 +73,19 @@ def test_lower_is_better_for_distances(write_run, tmp_path):
     assert table.columns == ("cord",)  # one class needs no mean
 
 
+@pytest.mark.parametrize(
+    ("metric", "unit", "best"),
+    [("dice", "1", "A"), ("ece", "1", "B"), ("absolute_volume_difference", "1", "B"), ("lesion_f1", "1", "A"),
+     ("lesion_false_alarms", "lesions", "B"), ("lesions_found", "lesions", "A"), ("false_positive_volume", "mm3", "B")],
+)  # fmt: skip
+def test_which_way_round_a_metric_is_read(write_run, tmp_path, metric, unit, best):
+    write_run("A", rows=scores([0.9, 0.8], metric, unit))
+    write_run("B", rows=scores([0.2, 0.1], metric, unit))
+    (table,) = make_tables(group_runs(read_runs([tmp_path])))
+    assert [row.group.label for row in table.rows if row.cells[0].best] == [best]
+    assert table.rankings["cord"][0].ranks[0].label == table.rows[0].group.label == best
+
+
 def test_sizes_are_no_scores(write_run, tmp_path):
     rows = scores([500.0, 400.0], "truth_volume", "mm3") + scores([3.0, 0.0], "false_positive_volume", "mm3")
     write_run("A", rows=rows + scores([0.8, 0.9]))
@@ -109,8 +122,8 @@ def test_markdown_cells(tables):
     cell = first.split(" | ")[1]
     assert re.fullmatch(r"\*\*0\.\d{3}\*\*† \[0\.\d{3}, 0\.\d{3}\] n=5", cell)
     assert first.rstrip(" |").endswith("| 27.60 | 12.5 min")
-    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {8}
+    scores, *_ = text.split("\n### ")
+    assert {line.count("|") for line in scores.splitlines() if line.startswith("|")} == {8}
 
 
 def test_csv_keeps_the_numbers(tables):
@@ -131,13 +144,14 @@ def test_csv_keeps_the_numbers(tables):
 def test_latex_is_balanced(tables):
     text = to_latex(tables)
     begun, ended = re.findall(r"\\begin\{(\w+)\}", text), re.findall(r"\\end\{(\w+)\}", text)
-    assert sorted(begun) == sorted(ended) == sorted(["table", "tabular"] * 5)
+    assert sorted(begun) == sorted(ended) == sorted(["table", "tabular"] * 5 * 3)  # scores, pairs, ranks
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
     assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
-    for block in re.findall(r"\\toprule(.*?)\\bottomrule", text, flags=re.S):
+    for i, block in enumerate(re.findall(r"\\toprule(.*?)\\bottomrule", text, flags=re.S)):
         rows = [line for line in block.splitlines() if line.endswith(r"\\")]
-        assert [len(re.findall(r"(?<!\\)&", line)) for line in rows] == [6] * 5
+        expected = ([6] * 5, [7] * 7, [4] * 5)[i % 3]  # four rows, six pairs, four ranks, each below a head
+        assert [len(re.findall(r"(?<!\\)&", line)) for line in rows] == expected
     assert text.isascii()
 
 

@@ -33,7 +33,7 @@ def compare(paths: Iterable[Path | str], out: Path) -> Path:
     results = read_runs(paths)
     groups = group_runs(results)
     tables = make_tables(groups)
-    page = make_page(results, groups, tables)  # first: what fails here leaves an older comparison whole
+    page = make_page(results, groups, tables, out)  # first: what fails here leaves an older comparison whole
     write_atomically(out / "table.md", to_markdown(tables))
     write_atomically(out / "table.tex", to_latex(tables))
     frames = {"table": to_frame(tables), "comparisons": comparisons_frame(tables), "ranks": ranks_frame(tables)}

@@ -10,14 +10,17 @@ function draw(section) {
 
 const sections = document.querySelectorAll("section.metric");
 const buttons = document.querySelectorAll(".metrics button");
+const others = document.querySelector(".metrics select");
 
 function show(metric) {
   for (const section of sections) section.hidden = section.dataset.metric !== metric;
   for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.metric === metric));
+  if (others) others.value = [...others.options].some((option) => option.value === metric) ? metric : "";
   for (const section of document.querySelectorAll("section:not([hidden])")) draw(section);
 }
+others?.addEventListener("change", () => show(others.value || sections[0].dataset.metric));
 for (const button of buttons) button.addEventListener("click", () => show(button.dataset.metric));
-show(buttons[0].dataset.metric);
+show(sections[0].dataset.metric);
 
 // Names sort from A, numbers from the largest; a second click turns it round; what has no value stays last.
 function sort(header) {
@@ -42,3 +45,7 @@ for (const button of document.querySelectorAll(".enlarge"))
     dialog.querySelector("span").textContent = picture.alt;
     dialog.showModal();
   });
+
+// A score leads to the runs that it was made from.
+for (const link of document.querySelectorAll("a.mean"))
+  link.addEventListener("click", () => { document.querySelector(link.getAttribute("href")).open = true; });

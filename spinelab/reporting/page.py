@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,23 +15,24 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from spinelab.reporting import words, writers
-from spinelab.reporting.figures import cloud_figure, colours, curve_figure
+from spinelab.reporting.figures import agreement_figure, cloud_figure, colours, curve_figure, site_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
 from spinelab.reporting.results import Results
-from spinelab.reporting.tables import Cell, Table
+from spinelab.reporting.tables import MEAN, Cell, Table
 from spinelab.reporting.verdicts import verdicts
 
 HERE = Path(__file__).parent
 
 
-def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, ...]) -> str:
+def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, ...], out: Path) -> str:
     """The page as text.
 
     Args:
         results: What was read, with what was skipped.
         groups: Rows, as `group_runs` pools them.
         tables: One a metric; the first is shown first.
+        out: Folder that the page will lie in; links to the runs begin there.
     """
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"number": writers.number, "interval": writers.interval, "signed": writers.signed}
@@ -50,8 +53,12 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         extras=writers.extras,
         sort_values=_sort_values,
         strip=_strip,
-        boxes={(t.metric, column): _embed(cloud_figure(t, column)) for t in tables for column in t.columns},
-        curves=[(title, _embed(figure)) for title, figure in curves if figure is not None],
+        clouds={(t.metric, name): _embed(cloud_figure(t, name)) for t in tables if t.main for name in t.columns},
+        curves=_drawn(curves),
+        volumes=_drawn((name, agreement_figure(ranked, name)) for name in tables[0].columns if name != MEAN),
+        sites=_drawn((name, site_figure(tables[0], name)) for name in tables[0].columns),
+        numbers={group.label: number for number, group in enumerate(ranked, start=1)},
+        links={group.label: _links(group, out) for group in ranked},
         gallery=make_gallery(ranked),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
@@ -96,6 +103,22 @@ def _listed(values: list[Any], most: int = 5) -> str:
 
 def _range(counts: list[int]) -> str:
     return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+
+
+def _drawn(figures: Iterable[tuple[str, go.Figure | None]]) -> list[tuple[str, Markup]]:
+    """Those that have something to show."""
+    return [(title, _embed(figure)) for title, figure in figures if figure is not None]
+
+
+def _links(group: Group, out: Path) -> list[tuple[str, str]]:
+    """What a run is called, and the way to its folder from where the page lies."""
+    return [
+        (
+            f"fold {run['fold']}, seed {run['seed']}: {run.folder.name}",
+            quote(Path(os.path.relpath(run.folder, out.resolve())).as_posix()) + "/",
+        )
+        for run in sorted(group.runs, key=lambda run: (run["fold"], run["seed"]))
+    ]
 
 
 def _embed(figure: go.Figure) -> Markup:

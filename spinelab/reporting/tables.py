@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from spinelab.reporting.groups import Group
+from spinelab.reporting.measures import is_main, is_ranked, lower_is_better, place, title
 from spinelab.reporting.statistics import (
     MEAN,
     Comparison,
@@ -23,38 +24,7 @@ from spinelab.reporting.statistics import (
     summary_of,
 )
 
-__all__ = ["MEAN", "SIZES", "TITLES", "Cell", "Row", "Table", "lower_is_better", "make_table", "make_tables"]
-
-TITLES = {
-    "dice": "Dice",
-    "jaccard": "Jaccard",
-    "sensitivity": "Sensitivity",
-    "ppv": "Positive predictive value",
-    "specificity": "Specificity",
-    "sa": "Segmentation accuracy (SA)",
-    "accuracy": "Accuracy",
-    "miou": "Mean IoU",
-    "hd95 (mm)": "HD95 (mm)",
-    "hd (mm)": "HD (mm)",
-    "asd (mm)": "ASD (mm)",
-    "assd (mm)": "ASSD (mm)",
-    "ece": "Expected calibration error (ECE)",
-    "ece_foreground": "Expected calibration error (ECE) of the foreground",
-    "brier": "Brier score",
-    "brier_foreground": "Brier score of the foreground",
-}
-"""Known metrics in the order in which they are shown; others follow."""
-SIZES = ("truth_volume", "predicted_volume", "volume_difference", "foreground_roi", "lesions_true", "lesions_predicted")
-"""Measured for each case, but neither more nor less of them is better: no table ranks them."""
-ERRORS = ("ece", "ece_foreground", "brier", "brier_foreground", "absolute_volume_difference")
-"""Without a unit, but the better the lower."""
-MORE = ("lesions_found (lesions)",)
-"""With a unit, but the better the higher."""
-
-
-def lower_is_better(metric: str, unit: str) -> bool:
-    """As for distances, volumes and counts of errors; ratios are the better the higher, but for `ERRORS`."""
-    return metric in ERRORS or (unit != "1" and metric not in MORE)
+__all__ = ["MEAN", "Cell", "Row", "Table", "make_table", "make_tables"]
 
 
 @dataclass(frozen=True)
@@ -109,8 +79,12 @@ class Table:
     @property
     def title(self) -> str:
         """What a reader calls the metric."""
-        words = self.metric.replace("_", " ")
-        return TITLES.get(self.metric, words[:1].upper() + words[1:])
+        return title(self.metric)
+
+    @property
+    def main(self) -> bool:
+        """Whether it is among those that papers report."""
+        return is_main(self.metric)
 
     @property
     def lower_is_better(self) -> bool:
@@ -122,9 +96,7 @@ def make_tables(groups: tuple[Group, ...]) -> tuple[Table, ...]:
     """A table for every metric that the runs hold; rows are ranked by the first one (Dice)."""
     held = pd.concat([group.cases[["metric", "unit"]].drop_duplicates("metric") for group in groups])
     units = dict(zip(held["metric"], held["unit"], strict=True))
-    order = list(TITLES)
-    scores = [metric for metric in units if not metric.startswith(SIZES)]
-    metrics = sorted(scores, key=lambda metric: (order.index(metric) if metric in order else len(order), metric))
+    metrics = sorted(filter(is_ranked, units), key=place)
     lower = lower_is_better(metrics[0], units[metrics[0]])
     ranked = tuple(sorted(groups, key=lambda group: _mean_badness(group, metrics[0], lower)))
     return tuple(make_table(ranked, metric, units[metric]) for metric in metrics)

@@ -53,12 +53,12 @@ def page(four_models, tmp_path_factory):
     return compare([four_models], tmp_path_factory.mktemp("page"))
 
 
-def look(page, *options):
+def look(page, profile, *options):
     text = page.read_text(encoding="utf-8")
-    probed = page.with_name("probed.html")
+    probed = profile.with_name("probed.html")
     probed.write_text(text.replace("<head>", "<head>" + CATCH, 1).replace("</body>", PROBE + "</body>"), "utf-8")
     command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=20000"]
-    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={page.parent / 'profile'}", *options]
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", *options]
     done = subprocess.run([*command, probed.as_uri()], capture_output=True, text=True, timeout=120, check=False)
     hit = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     assert hit, done.stderr[-2000:]
@@ -66,8 +66,8 @@ def look(page, *options):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (1400, True), (520, False)], ids=["wide", "dark", "narrow"])
-def test_the_page_works_offline(page, width, dark):
-    found = look(page, f"--window-size={width},1000", *(["--force-dark-mode"] if dark else []))
+def test_the_page_works_offline(page, tmp_path, width, dark):
+    found = look(page, tmp_path / "profile", f"--window-size={width},1000", *(["--force-dark-mode"] if dark else []))
     assert found["errors"] == []
     assert found["drawn"]
     assert found["figures"] >= 4

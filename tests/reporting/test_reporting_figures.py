@@ -36,7 +36,7 @@ def test_a_thousand_persons_are_drawn_by_their_quantiles(group):
     assert len(cloud.x) == len(cloud.text) == 250
     for part in (0, 0.25, 0.5, 0.75, 1):
         assert np.quantile(cloud.x, part) == pytest.approx(np.quantile(values, part), abs=2e-3)
-    assert cloud.text[0] == "0.0% of 1000 persons are below"
+    assert cloud.text[0] == "0.0% of 1000 persons below"
 
 
 def test_few_persons_get_no_density(group):

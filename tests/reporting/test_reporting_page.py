@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -26,13 +27,14 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.loads, self.figures, self.words, self._script = [], [], [], None
-        self.tags, self.styles = [], []
+        self.tags, self.styles, self.links = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         facts = dict(attributes)
         self.tags.append(tag)
-        self.loads += [facts[key] for key in ("src", "href", "srcset", "data", "poster") if facts.get(key)]
+        found = [facts[key] for key in ("src", "href", "srcset", "data", "poster") if facts.get(key)]
+        (self.links if tag == "a" else self.loads).extend(found)
         self._script = facts.get("type", tag) if tag in ("script", "style") else self._script
 
     def handle_endtag(self, tag):
@@ -67,6 +69,13 @@ def test_compare_writes_everything_and_nothing_else(out, four_models):
     # opens offline: nothing is loaded from anywhere
     assert page.loads
     assert all(load.startswith("data:") for load in page.loads)
+
+    # a score leads to its row's runs, and these to their folders
+    folders = {link for link in page.links if not link.startswith("#")}
+    assert {link for link in page.links if link.startswith("#")} == {f"#runs-{i}" for i in range(1, 5)}
+    assert {(out / unquote(link)).resolve() for link in folders} == {
+        file.parent.resolve() for file in four_models.rglob("cases.parquet")
+    }
     assert not re.search(r"url\(|@import", " ".join(page.styles))
     assert len(text.encode()) < 8e6
     assert page.tags.count("script") == 2 + len(page.figures)
@@ -180,3 +189,13 @@ def test_reporting_needs_no_torch():
     code = "import sys, spinelab.reporting.compare; print({'torch', 'lightning'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_thousand_cases_keep_the_page_light(write_run, tmp_path):
+    persons = tuple(f"sub-{i:04}" for i in range(500))  # two volumes each
+    for model in ("U-Net", "FCN-8s"):
+        write_run(model, persons=persons, level=0.9 if model == "U-Net" else 0.7)
+    page = compare([tmp_path], tmp_path / "out").read_text(encoding="utf-8")
+    library = max(re.findall(r"<script>.*?</script>", page, re.DOTALL), key=len)
+    assert len(library) > 3e6
+    assert len(page) - len(library) < 1.5e6

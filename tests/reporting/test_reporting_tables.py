@@ -90,7 +90,7 @@ def test_sizes_are_no_scores(write_run, tmp_path):
     rows = scores([500.0, 400.0], "truth_volume", "mm3") + scores([3.0, 0.0], "false_positive_volume", "mm3")
     write_run("A", rows=rows + scores([0.8, 0.9]))
     tables = make_tables(group_runs(read_runs([tmp_path])))
-    assert [table.title for table in tables] == ["Dice", "False positive volume (mm3)"]
+    assert [table.title for table in tables] == ["Dice", "False-positive volume (mm3)"]
 
 
 def test_rows_tested_on_other_persons_do_not_compete_and_are_marked(write_run, tmp_path):

@@ -15,6 +15,8 @@ from spinelab.reporting.tables import MEAN, Row, Table
 
 CLOUD_FROM = 15
 """With fewer persons a density would draw shapes that are not there: only the box and the points are shown."""
+CASES_UP_TO = 60
+"""Of more persons, a point tells who it is and not the cases that it is the mean of."""
 MOST = 250
 """Of more persons, so many evenly spaced quantiles stand for all: box and shape stay, and the page stays light."""
 
@@ -36,7 +38,8 @@ def _add(figure: go.Figure, table: Table, row: Row, column: str, tint: str) -> N
     common = {
         "x": values, "y": [label] * len(values), "name": label, "orientation": "h", "text": texts, "jitter": 0.5,
         "line": {"color": tint, "width": 1.5}, "fillcolor": transparent(tint), "hoveron": "points",
-        "marker": {"color": tint, "size": 5, "opacity": 0.8}, "hovertemplate": "%{text}<extra>" + label + "</extra>",
+        "marker": {"color": tint, "size": 5, "opacity": 0.8},
+        "hovertemplate": "%{text}: %{x:.3f}<extra>" + label + "</extra>",
     }  # fmt: skip
     if len(persons) < CLOUD_FROM:
         figure.add_box(**common, boxpoints="all", pointpos=0)
@@ -50,8 +53,9 @@ def _shown(group: Group, metric: str, column: str, persons: pd.DataFrame) -> tup
     if len(persons) > MOST:
         parts = np.linspace(0, 1, MOST)
         values = np.quantile(persons["value"].to_numpy(), parts)
-        return _rounded(values), [f"{part:.1%} of {len(persons)} persons are below" for part in parts]
-    return _rounded(persons["value"].to_numpy()), _hover(group, metric, column, persons)
+        return _rounded(values), [f"{part:.1%} of {len(persons)} persons below" for part in parts]
+    values = _rounded(persons["value"].to_numpy())
+    return values, _hover(group, metric, column, persons) if len(persons) <= CASES_UP_TO else persons.index.tolist()
 
 
 def _rounded(values: np.ndarray) -> list[float]:
@@ -59,12 +63,12 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 
 def _hover(group: Group, metric: str, column: str, persons: pd.DataFrame) -> list[str]:
-    """A text a person: the value and the cases it is the mean of."""
+    """A text a person: the cases that the value is the mean of."""
     rows = group.cases[group.cases["metric"] == metric]
     rows = rows if column == MEAN else rows[rows["class"] == column]
     cases = {str(person): part.groupby("case")["value"].mean().dropna() for person, part in rows.groupby("person")}
     texts = []
-    for person, value in zip(persons.index, persons["value"], strict=True):
+    for person in persons.index:
         lines = [f"{case}: {score:.3f}" for case, score in cases[str(person)].items()]
-        texts.append("<br>".join([f"<b>{person}: {value:.3f}</b>", *lines[:6], *(["…"] if len(lines) > 6 else [])]))
+        texts.append("<br>".join([*lines[:6], *(["…"] if len(lines) > 6 else []), f"<b>{person}</b>"]))
     return texts

@@ -27,7 +27,12 @@ _LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
 
 def to_latex(tables: tuple[Table, ...]) -> str:
     r"""All tables as ``table`` environments; they need ``\usepackage{booktabs}``."""
-    parts = [part for table in tables for part in (_latex(table, marks(tables)), *_paired(table), *_ranked(table))]
+    mark = marks(tables)
+    parts = [
+        part
+        for table in tables
+        for part in (_latex(table, mark), *((*_paired(table), *_ranked(table)) if table.main else ()))
+    ]
     return "% needs \\usepackage{booktabs}\n" + "\n".join(parts)
 
 

@@ -33,9 +33,11 @@ def to_markdown(tables: tuple[Table, ...]) -> str:
 
 
 def _section(table: Table, mark: dict[str, str], said: bool) -> list[str]:
-    """One metric: its table, and for the last column (mean over classes) what follows from it."""
+    """One metric: its table, and for the last column (mean over classes) of a main one what follows from it."""
     column = table.columns[-1]
     parts = [f"## {table.title}", _markdown(table, mark)]
+    if not table.main:
+        return parts
     if said and (sentences := verdicts(table)):
         parts += [f"### What can be said: {table.title}, {column}", "\n".join(f"- {_plain(s)}" for s in sentences)]
     if lines := pair_lines(table):

@@ -6,7 +6,7 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 # One thread a worker: with as many workers as cores, more threads only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow test-faults check format clean
 
 demo: $(VENV)/installed  ## make a phantom, train four architectures, compare them
 	$(BIN)/spinelab train -m experiment=demo model=unet,unetpp,fcn,attention_unet
@@ -17,6 +17,9 @@ test: $(VENV)/installed  ## the fast tests, with coverage
 
 test-slow: $(VENV)/installed  ## the tests that take minutes
 	$(PYTEST) -m slow
+
+test-faults: $(VENV)/installed  ## all fault tests: 200 kills at random moments among them
+	$(PYTEST) -m "faults or not faults" tests/faults
 
 check: $(VENV)/installed  ## lint, format, types, import rules
 	$(BIN)/ruff check .

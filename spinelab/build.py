@@ -22,6 +22,8 @@ from spinelab.data.splits import Split, by_person
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import ConfigError
 from spinelab.run import Run
+from spinelab.tasks.checkpoint_io import CheckpointFiles
+from spinelab.tasks.scoring import Scoring
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.tasks.weights import start_from
 from spinelab.types import Case, LabelMap
@@ -51,6 +53,11 @@ def make(node: Any, **extra: Any) -> Any:
 def labels(config: DictConfig) -> LabelMap:
     """Named classes and scored regions of the data set."""
     return make(config.data.labels)
+
+
+def scoring(config: DictConfig) -> Scoring:
+    """What is computed of a scored case; runs from before there was a choice have none in their configuration."""
+    return make({"_target_": "spinelab.tasks.scoring.Scoring"} | dict(config.get("scoring") or {}))
 
 
 def preprocessing(config: DictConfig) -> Preprocessing:
@@ -156,7 +163,8 @@ def trainer(config: DictConfig, run: Run, data: SliceDataModule, view: WandbRun)
     options.pop("channels_last", None)
     options["enable_progress_bar"] = bool(config.callbacks.get("progress"))  # else Lightning adds one of its own
     options["precision"] = precision(options["precision"], options["accelerator"])
-    return make(options, callbacks=callbacks(config, run, data), logger=view, default_root_dir=str(run.folder))
+    watchers = callbacks(config, run, data)
+    return make(options, callbacks=watchers, logger=view, plugins=[CheckpointFiles()], default_root_dir=str(run.folder))
 
 
 def callbacks(config: DictConfig, run: Run, data: SliceDataModule) -> list[lightning.Callback]:

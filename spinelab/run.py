@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from spinelab.config import resolved
 from spinelab.errors import RunError
-from spinelab.files import replacing, write_atomically
+from spinelab.files import replacing, sweep, write_atomically
 
 # What a run is not determined by: where files lie, who looks on, and how fast the loader is.
 IRRELEVANT = (
@@ -27,8 +30,10 @@ IRRELEVANT = (
     "logger",
     "name",
     "choices",
+    "scoring",
     "processes",
     "loader.num_workers",
+    "callbacks.checkpoint.minutes",
     "callbacks.progress",
     "callbacks.panels",
 )
@@ -86,14 +91,29 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of checkpoints: `best.ckpt` by the monitor, `last.ckpt` to resume."""
+        """Folder of checkpoints: `best.ckpt` by the monitor, `last.ckpt` and `previous.ckpt` to resume."""
         return self.folder / "checkpoints"
 
-    @property
-    def last(self) -> Path | None:
-        """The checkpoint from which an interrupted run resumes."""
-        path = self.checkpoints / "last.ckpt"
-        return path if path.is_file() else None
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the folder to oneself, and clear away what killed processes left half written.
+
+        The system gives the folder free when the process ends, in whatever way.
+
+        Raises:
+            RunError: Another process trains this run.
+        """
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                # of the process alone: loader processes that outlive it for some seconds hold nothing
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
+                raise RunError("another process trains this run", "wait for it, or stop it", self.folder) from error
+            except OSError:
+                pass  # a file system without locks
+            for folder in (self.folder, self.checkpoints):
+                sweep(folder)
+            yield
 
     def weights(self) -> Path:
         """The checkpoint that scores and predictions are made with: the best one, or the last without validation.

@@ -24,6 +24,21 @@ class TrainingLoss(lightning.Callback):
         """Start from zero."""
         self.total, self.slices = 0.0, 0
 
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the sums of every process, for a training that goes on within the epoch."""
+        sums = torch.tensor([float(self.total), self.slices], dtype=torch.float64, device=pl_module.device)
+        checkpoint["training_loss"] = trainer.strategy.all_gather(sums).reshape(-1, 2).tolist()
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take up this process's sums; with another number of processes the epoch's mean lacks what came before."""
+        sums = checkpoint["training_loss"]
+        if len(sums) == trainer.world_size:
+            self.total, self.slices = sums[trainer.global_rank][0], int(sums[trainer.global_rank][1])
+
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,

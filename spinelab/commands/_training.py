@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import lightning
 import pandas as pd
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from torch import nn
 
 from spinelab import build
 from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.commands._failures import explained
 from spinelab.commands._scoring import print_scores, score_cases, summary
 from spinelab.data.splits import Split
 from spinelab.run import Run
+from spinelab.tasks.seal import resume_point
 from spinelab.tasks.weights import load_weights
 from spinelab.types import Case, LabelMap
 
@@ -40,7 +45,9 @@ def fit(config: DictConfig, run: Run) -> Fitted:
 
     Raises:
         SpinelabError: Bad data or configuration, before the first training step.
+        RunError: Another process trains this run, or memory, disk or a loader process failed (see `explained`).
     """
+    build.scoring(config)  # a wrong choice is told now, not after the training
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
     slices = build.cache(config, cases)
@@ -52,15 +59,18 @@ def fit(config: DictConfig, run: Run) -> Fitted:
     split.save(run.split)
     view = build.logger(config, run)
     trainer = build.trainer(config, run, data, view)
-    _announce(run, config, split, task.network, data)
-    try:
-        view.open()
-        trainer.fit(task, data, ckpt_path=run.last, weights_only=True)
-    except BaseException:
-        view.close(failed=True)
-        if trainer.interrupted:  # Lightning turns Ctrl-C into its own exit
-            raise KeyboardInterrupt from None
-        raise
+    with run.alone() if not getattr(rank_zero_only, "rank", 0) else nullcontext():
+        checkpoint = resume_point(run.checkpoints)
+        _announce(run, config, split, task.network, checkpoint)
+        try:
+            view.open()
+            with explained(config, run, data):
+                trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        except BaseException as error:
+            view.close(failed=True)
+            if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit
+                raise KeyboardInterrupt from None
+            raise
     load_weights(task.network, run.weights())
     best = getattr(trainer.checkpoint_callback, "best_model_score", None)
     val_dice = float(best) if best is not None else float("nan")
@@ -72,9 +82,8 @@ def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
     failed = True
     try:
         wanted = [case for case in fitted.cases if case.person in fitted.split.test]
-        table, panels = score_cases(
-            fitted.network, wanted, fitted.labels, build.preprocessing(fitted.config), run.folder / "panels"
-        )
+        how = build.preprocessing(fitted.config), build.scoring(fitted.config)
+        table, panels = score_cases(fitted.network, wanted, fitted.labels, *how, run.folder / "panels")
         table = describe(table, fitted, run)
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
         facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
@@ -111,14 +120,15 @@ def parameter_count(network: nn.Module) -> int:
 def _quieten() -> None:
     """Leave out what Lightning says about itself; what matters is announced below."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for words in ("LeafSpec", "does not have many workers", "logging interval", "exists and is not empty"):
+    known = ("LeafSpec", "does not have many workers", "logging interval", "exists and is not empty")
+    for words in (*known, "your dataloader is not resumable"):  # it is, but not in the way that Lightning knows
         warnings.filterwarnings("ignore", message=f".*{words}.*")
 
 
-def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, data: object) -> None:
+def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, checkpoint: Path | None) -> None:
     sides = f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test"
     print(
         f"{config.name}: {parameter_count(network) / 1e6:.2f} M parameters\n"
         f"{config.data.name}: {sides} (split {split.hash})\n"
-        f"{'going on in' if run.last else 'run folder'}: {run.folder}"
+        f"{'going on in' if checkpoint else 'run folder'}: {run.folder}"
     )

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor, nn
 
 from spinelab.errors import RunError
+from spinelab.tasks.seal import intact
 
 PREFIX = "network."
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """All that a checkpoint holds: tensors and plain containers.
+
+    Raises:
+        RunError: The file is no checkpoint, it is damaged, or loading it could run foreign code.
+    """
+    remedy = "train the run again"
+    try:
+        if intact(file) is False:
+            raise RunError("no readable checkpoint (its checksum does not fit: it is damaged)", remedy, file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        if not is_zipfile(file):
+            raise RunError("no readable checkpoint (it is no archive of torch)", remedy, file) from error
+        raise RunError(
+            "no readable checkpoint (it holds more than tensors and plain containers: loading it could run any code)",
+            f"do not use this file; {remedy}",
+            file,
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RunError(f"no readable checkpoint ({reason})", remedy, file) from error
 
 
 def read_weights(checkpoint: Path) -> dict[str, Tensor]:
@@ -20,10 +47,9 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         RunError: The file is no checkpoint of this project, or it is damaged.
     """
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunError(f"no readable checkpoint ({reason})", "train the run again", checkpoint) from error
+        state = read_checkpoint(checkpoint)["state_dict"]
+    except (KeyError, TypeError) as error:
+        raise RunError("no readable checkpoint (it holds no weights)", "train the run again", checkpoint) from error
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
 
 

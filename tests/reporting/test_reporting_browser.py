@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chro
 # Runs after the page's own script; what it finds is read from the document that the browser prints.
 PROBE = """
 <script>
+addEventListener("load", () => {
 const found = {errors: window.errors};
 const table = document.querySelector("section:not([hidden]) .scores");
 const rows = () => [...table.tBodies[0].rows];
@@ -33,15 +34,12 @@ found.width = [document.documentElement.scrollWidth, window.innerWidth];
 found.dark = matchMedia("(prefers-color-scheme: dark)").matches;
 found.paper = getComputedStyle(document.body).backgroundColor;
 found.ink = getComputedStyle(document.body).color;
-const pictures = [...document.querySelectorAll("img[src]")];
-for (const picture of pictures) picture.loading = "eager";
-Promise.all(pictures.map(p => p.decode().then(() => p.naturalWidth, () => 0))).then(widths => {
-  found.pictures = widths;
-  document.querySelector(".enlarge")?.click();
-  found.enlarged = document.querySelector("dialog")?.open ?? false;
-  const out = document.createElement("pre");
-  out.id = "found"; out.textContent = JSON.stringify(found);
-  document.body.append(out);
+found.pictures = [...document.querySelectorAll("img[src]")].map(picture => picture.naturalWidth);
+document.querySelector(".enlarge").click();
+found.enlarged = document.querySelector("dialog").open;
+const out = document.createElement("pre");
+out.id = "found"; out.textContent = JSON.stringify(found);
+document.body.append(out);
 });
 </script>
 """
@@ -55,9 +53,11 @@ def page(four_models, tmp_path_factory):
 
 def look(page, profile, *options):
     text = page.read_text(encoding="utf-8")
+    assert 'loading="lazy"' in text
+    text = text.replace('loading="lazy"', "")  # the browser then waits for every picture before it says "load"
     probed = profile.with_name("probed.html")
     probed.write_text(text.replace("<head>", "<head>" + CATCH, 1).replace("</body>", PROBE + "</body>"), "utf-8")
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=20000"]
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=5000"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", *options]
     done = subprocess.run([*command, probed.as_uri()], capture_output=True, text=True, timeout=120, check=False)
     hit = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)

@@ -34,10 +34,15 @@ class SliceSampler(Sampler[tuple[int, ...]]):
         length: Number of slices of the data set.
         shuffle: Whether to shuffle, anew in each epoch.
         seed: Seed of the order.
+
+    Attributes:
+        epoch: The epoch of the next pass.
+        skip: How many slices this process leaves out at the beginning of a pass: those that an interrupted training
+            has seen (see `SliceLoader`). The length does not count it.
     """
 
     def __init__(self, length: int, *, shuffle: bool, seed: int = 0) -> None:
-        self.length, self.shuffle, self.seed, self.epoch = length, shuffle, seed, 0
+        self.length, self.shuffle, self.seed, self.epoch, self.skip = length, shuffle, seed, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next pass."""
@@ -52,7 +57,9 @@ class SliceSampler(Sampler[tuple[int, ...]]):
         """(epoch, index) of this process's slices."""
         rank, world = _rank_and_world()
         order = self.draw(np.random.default_rng((self.seed, self.epoch))) if self.shuffle else np.arange(self.length)
-        mine = np.column_stack([order, repeats(order)])[rank::world][: len(self)]  # counted over all processes
+        mine = np.column_stack([order, repeats(order)])[rank::world][
+            self.skip : len(self)
+        ]  # counted over all processes
         return ((self.epoch, index, again) if again else (self.epoch, index) for index, again in mine.tolist())
 
     def draw(self, rng: np.random.Generator) -> Order:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -36,9 +36,10 @@ from spinelab.data.slices.cache import (
 )
 from spinelab.data.slices.digests import NAME as DIGESTS
 from spinelab.data.slices.digests import Digests, digest
-from spinelab.data.slices.parts import Kind, Part, storage_type
+from spinelab.data.slices.filling import Filling
+from spinelab.data.slices.parts import Part
 from spinelab.data.slices.plan import Plan
-from spinelab.data.slices.storage import check_space, sync, told_when_full, write_npy
+from spinelab.data.slices.storage import check_space, sync, told_when_full
 from spinelab.data.slices.workers import prepare_parts
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import DataError
@@ -167,12 +168,11 @@ def _build(
         print(plan)
     with tempfile.TemporaryDirectory(prefix=f"{key}.", dir=root, ignore_cleanup_errors=True) as temporary:
         done = Path(temporary) / "done"
-        results = prepare_parts(cases, labels, preprocessing, Path(temporary), plan, progress)
-        parts: list[Part] = _all_or_error(cases, results)
-        _same_channels(parts)
+        done.mkdir()
+        filling = _fill(done, cases, prepare_parts(cases, labels, preprocessing, Path(temporary), plan, progress))
         if cache_key(cases, labels, preprocessing, digests.of) != key:
             raise DataError("files of the data set changed while they were read", "run again when they are complete")
-        _fill(done, parts, labels, key)
+        _finish(done, filling, labels, key)
         if folder.exists():  # damaged: kept until now, deleted with the temporary folder
             folder.rename(Path(temporary) / "damaged")
         done.rename(folder)
@@ -209,27 +209,32 @@ def _same_channels(parts: Sequence[Part]) -> None:
         )
 
 
-def _fill(folder: Path, parts: Sequence[Part], labels: LabelMap, key: str) -> None:
-    folder.mkdir()
-    channels, dtype = parts[0].shape[-1], storage_type(parts)
-    table = _table(parts)
-    pixels = int(sum(table["height"] * table["width"]))
-    sums = {IMAGES: hashlib.sha256(), MASKS: hashlib.sha256()}
-    write_npy(folder / IMAGES, _each(parts, "image"), dtype, (pixels * channels,), sums[IMAGES])
-    write_npy(folder / MASKS, _each(parts, "mask"), np.dtype(np.uint8), (pixels,), sums[MASKS])
+def _fill(folder: Path, cases: Sequence[Case], results: Iterator[tuple[int, Part | str]]) -> Filling:
+    """Write the pixel files while the parts come in; after the first bad case the others are only checked."""
+    filling, known = Filling(folder / IMAGES, folder / MASKS), dict[int, Part | str]()
+    try:
+        for position, result in results:
+            known[position] = result
+            if not any(isinstance(part, str) for part in known.values()):
+                filling.take(position, result)  # type: ignore[arg-type]
+        _same_channels(_all_or_error(cases, [known[position] for position in range(len(cases))]))
+    except BaseException:
+        filling.abandon()
+        raise
+    return filling
+
+
+def _finish(folder: Path, filling: Filling, labels: LabelMap, key: str) -> None:
+    """Write what describes the pixels, and wait until the disk has all."""
+    table, channels = _table(filling.parts), filling.parts[0].shape[-1]
     pq.write_table(pa.table(table), folder / SLICES)
-    (folder / VOLUMES).write_text(volumes_json(part.info for part in parts))
-    files = file_facts(folder / name for name in (SLICES, VOLUMES))
-    files |= {n: {"bytes": (folder / n).stat().st_size, "sha256": done.hexdigest()} for n, done in sums.items()}
+    (folder / VOLUMES).write_text(volumes_json(part.info for part in filling.parts))
+    files = filling.close() | file_facts(folder / name for name in (SLICES, VOLUMES))
     meta = {"key": key, "format": FORMAT, "spinelab": __version__, "numpy": np.__version__, "files": files}
-    meta |= {"dtype": dtype.name, "channels": channels, "classes": list(labels.classes), "slices": len(table["volume"])}
-    (folder / META).write_text(seal(meta))
+    meta |= {"dtype": filling.dtype.name, "channels": channels, "classes": list(labels.classes)}
+    (folder / META).write_text(seal(meta | {"slices": len(table["volume"])}))
     for path in (*folder.iterdir(), folder):
         sync(path)
-
-
-def _each(parts: Sequence[Part], kind: Kind) -> Any:
-    return (slice_ for part in parts for slice_ in part.take(kind))
 
 
 def _table(parts: Sequence[Part]) -> dict[str, np.ndarray[Any, Any]]:

@@ -2,8 +2,8 @@
 
 A cache is a folder whose name is a hash over everything that its pixels depend on::
 
-    <key>/images.npy       all usable slices, one after the other, flat, in the smallest type that holds them
-          masks.npy        the same, uint8 class indices
+    <key>/images.bin       all usable slices, one after the other, flat, in the smallest type that holds them
+          masks.bin        the same, uint8 class indices
           slices.parquet   one row a slice: volume, slice, offset (in pixels), height, width, and how many pixels
                            each class has (pixels_0 is background)
           volumes.json     one entry a volume: name, person, site, group, spacing, intensity, number of slices
@@ -31,14 +31,15 @@ from numpy.typing import NDArray
 
 from spinelab.data.slices.digests import digest
 from spinelab.data.slices.info import VolumeInfo
+from spinelab.data.slices.parts import INTEGERS
 from spinelab.errors import ConfigError, DataError
 
 __all__ = ["Cache", "Damaged", "VolumeInfo", "digest"]
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the files below, or the meaning of what `prepare_case` returns, change."""
 
-IMAGES, MASKS, SLICES, VOLUMES, META = "images.npy", "masks.npy", "slices.parquet", "volumes.json", "meta.json"
+IMAGES, MASKS, SLICES, VOLUMES, META = "images.bin", "masks.bin", "slices.parquet", "volumes.json", "meta.json"
 COLUMNS = ("volume", "slice", "offset", "height", "width")
 
 
@@ -102,7 +103,10 @@ class Cache:
             table = {name: columns[name].to_numpy().astype(np.int64) for name in COLUMNS}
             classes = tuple(meta["classes"])
             pixels = [columns[f"pixels_{index}"].to_numpy() for index in range(len(classes) + 1)]
-            images, masks = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (IMAGES, MASKS))
+            if meta["dtype"] not in (*INTEGERS, "float32"):
+                raise ValueError(f"pixels cannot be {meta['dtype']}")
+            types = {IMAGES: meta["dtype"], MASKS: "uint8"}
+            images, masks = (np.memmap(folder / name, dtype, "r") for name, dtype in types.items())
             return cls(folder, volumes, table, images, masks, int(meta["channels"]), classes, np.stack(pixels, axis=1))
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Damaged(f"no usable cache ({error})", "run `spinelab prepare` again", folder) from error

@@ -74,8 +74,8 @@ def prepare_part(case: Case, position: int, labels: LabelMap, preprocessing: Pre
 def _park(case: Case, volume: PreparedVolume, mask: np.ndarray[Any, Any], classes: int, stem: Path) -> Part:
     usable = np.flatnonzero(volume.usable)
     image, mask = volume.image[usable], mask[usable]
-    write_npy(Path(f"{stem}.image.npy"), image, image.dtype, image.shape)
-    write_npy(Path(f"{stem}.mask.npy"), mask, mask.dtype, mask.shape)
+    write_npy(Path(f"{stem}.image.npy"), image)
+    write_npy(Path(f"{stem}.mask.npy"), mask)
     depth, row, column = (float(step) for step in volume.geometry.spacing)
     info = VolumeInfo(
         name=case.name,

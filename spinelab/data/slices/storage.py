@@ -5,81 +5,31 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from spinelab.errors import DataError
 
-
-class Checksum(Protocol):
-    """What `hashlib` makes."""
-
-    def update(self, piece: memoryview, /) -> None:
-        """Take in further bytes."""
-
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REMEDY = "free some space, or put the caches on another disk (paths.cache=..., or the variable SPINELAB_CACHE)"
 
 
-def write_npy(
-    path: Path,
-    arrays: Iterable[np.ndarray[Any, Any]],
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    checksum: Checksum | None = None,
-) -> None:
-    """Write arrays one after the other as one C-ordered ``.npy`` file.
+def write_npy(path: Path, array: np.ndarray[Any, Any]) -> None:
+    """Write one C-ordered ``.npy`` file.
 
     Not through a memory map: on a full disk that ends the process by a signal, while this raises `OSError`.
 
-    Args:
-        path: The file.
-        arrays: Pixels; each is cast to `dtype` and read in C order.
-        dtype: Type in the file.
-        shape: Shape of the whole.
-        checksum: Fed with the bytes of the file, by a thread beside the writing.
-
     Raises:
         OSError: The disk is full, among others.
-        ValueError: The arrays are more or fewer pixels than the shape.
     """
-    left, head = int(np.prod(shape)), BytesIO()
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(head, header)  # type: ignore[no-untyped-call]
-    with path.open("wb") as file, _alongside(checksum) as sum_up:
-        sum_up(head.getbuffer())
-        file.write(head.getbuffer())
-        for array in arrays:
-            piece = np.ascontiguousarray(array, dtype=dtype).data.cast("B")
-            sum_up(piece)
-            file.write(piece)
-            left -= array.size
-    if left:
-        raise ValueError(f"{path.name} should have {int(np.prod(shape))} pixels, {left} of them were not given")
-
-
-@contextmanager
-def _alongside(checksum: Checksum | None) -> Iterator[Callable[[memoryview], None]]:
-    """A function that feeds the checksum in a thread of its own; it waits until the piece before is done."""
-    if checksum is None:
-        yield lambda piece: None
-        return
-    with ThreadPoolExecutor(1) as thread:
-        last = thread.submit(checksum.update, memoryview(b""))
-
-        def sum_up(piece: memoryview) -> None:
-            nonlocal last
-            last.result()
-            last = thread.submit(checksum.update, piece)
-
-        yield sum_up
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+        file.write(np.ascontiguousarray(array).data.cast("B"))
 
 
 def sync(path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from spinelab.data.slices.parts import Part, prepare_part
 from spinelab.data.slices.plan import Plan
@@ -31,8 +32,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GL
 
 def prepare_parts(
     cases: Sequence[Case], labels: LabelMap, preprocessing: Preprocessing, folder: Path, plan: Plan, progress: bool
-) -> list[Part | str]:
-    """A part, or the reason why there is none, for every case in order.
+) -> Iterator[tuple[int, Part | str]]:
+    """The position of every case with its part, or the reason why there is none, as they are done.
 
     Args:
         cases: The cases.
@@ -49,12 +50,14 @@ def prepare_parts(
     prepare = partial(prepare_part, labels=labels, preprocessing=preprocessing, folder=folder)
     positions = range(len(cases))
     if plan.workers == 1:
-        return list(_track(map(prepare, cases, positions), len(cases), progress))
+        with threadpool_limits(1):  # more threads only wait for each other on slices
+            yield from _track(zip(positions, map(prepare, cases, positions), strict=True), len(cases), progress)
+        return
     # Not forked: the parent may already run threads of PyTorch or OpenCV, whose locks a fork would freeze.
     with ProcessPoolExecutor(plan.workers - 1, get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
-            shared = dict(_track(_with_parent(prepare, cases, pool, plan.workers - 1), len(cases), progress))
-            return [shared[position] for position in positions]
+            with threadpool_limits(1):
+                yield from _track(_with_parent(prepare, cases, pool, plan.workers - 1), len(cases), progress)
         except BrokenProcessPool as error:
             raise DataError(
                 f"a process that prepared cases was killed, most likely because memory ran out; the largest case, "
@@ -82,7 +85,7 @@ def _with_parent(
             with _one_thread_each():  # the first jobs start the processes
                 begun.append((position, pool.submit(prepare, case, position)))
         if waiting:
-            position, case = waiting.pop()
+            position, case = waiting.popleft()
             yield position, prepare(case, position)
         while begun and (begun[0][1].done() or not waiting):
             position, future = begun.popleft()

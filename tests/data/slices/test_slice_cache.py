@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -126,7 +127,7 @@ def test_no_cases_is_an_error(labels, preprocessing, tmp_path):
         build([], labels, preprocessing, tmp_path)
 
 
-@pytest.mark.parametrize("step", ["write_npy", "sync", "_table", "file_facts", "prepare_parts"])
+@pytest.mark.parametrize("step", ["_fill", "_finish", "sync", "_table", "file_facts", "prepare_parts"])
 def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(
     cases, labels, preprocessing, tmp_path, monkeypatch, step
 ):
@@ -150,7 +151,7 @@ def test_what_a_killed_process_left_is_cleared(cases, labels, preprocessing, tmp
     assert not left.parent.exists()
 
 
-@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "slices.parquet", "volumes.json", "meta.json"])
+@pytest.mark.parametrize("name", ["images.bin", "masks.bin", "slices.parquet", "volumes.json", "meta.json"])
 def test_a_flipped_byte_is_found_and_repaired(cache, cases, labels, preprocessing, name):
     path = cache.folder / name
     content = bytearray(path.read_bytes())
@@ -163,7 +164,7 @@ def test_a_flipped_byte_is_found_and_repaired(cache, cases, labels, preprocessin
     assert_equals_prepared(rebuilt, cases, labels, preprocessing)
 
 
-@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "slices.parquet", "volumes.json", "meta.json"])
+@pytest.mark.parametrize("name", ["images.bin", "masks.bin", "slices.parquet", "volumes.json", "meta.json"])
 @pytest.mark.parametrize("missing", [False, True])
 def test_a_truncated_or_missing_file_is_found_at_opening(cache, name, missing):
     path = cache.folder / name
@@ -172,13 +173,10 @@ def test_a_truncated_or_missing_file_is_found_at_opening(cache, name, missing):
         Cache.open(cache.folder)
 
 
-def test_pickled_pixels_are_not_trusted(cache):
-    path = cache.folder / "images.npy"
-    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
-    meta = unseal((cache.folder / "meta.json").read_text())
-    meta["files"]["images.npy"]["bytes"] = path.stat().st_size
+def test_pixels_that_would_be_objects_are_not_trusted(cache):
+    meta = unseal((cache.folder / "meta.json").read_text()) | {"dtype": "object"}
     (cache.folder / "meta.json").write_text(seal(meta))
-    with pytest.raises(DataError, match="Python objects"):
+    with pytest.raises(DataError, match="pixels cannot be object"):
         Cache.open(cache.folder)
 
 
@@ -268,3 +266,19 @@ def test_persons_and_sites(cache):
 def test_open_of_nothing_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="spinelab prepare"):
         Cache.open(Path(tmp_path / "nothing"))
+
+
+def test_a_wider_scan_in_the_middle_changes_the_type_of_all(make_case, labels, preprocessing, tmp_path):
+    """The first fit into uint8, the second needs int16, the third (float) float32; each pixel is still there."""
+    first, second, third = (make_case(f"v{n}") for n in range(3))
+    for case, change in ((first, lambda a: (a % 200).astype(np.uint8)), (second, lambda a: (a - 500).astype(np.int16)),
+                         (third, lambda a: a.astype(np.float32) + 0.5)):  # fmt: skip
+        path = case.images[0][0]
+        image = nib.load(path)
+        values = change(np.abs(np.asarray(image.dataobj)))
+        nib.save(nib.Nifti1Image(values, image.affine, dtype=values.dtype), path)
+    for wanted, some in (("uint8", [first]), ("int16", [first, second]), ("float32", [first, second, third])):
+        cache = build(some, labels, preprocessing, tmp_path / "cache", progress=False)
+        assert cache.images.dtype == wanted
+        assert_equals_prepared(cache, some, labels, preprocessing)
+        assert Cache.open(cache.folder, verify=True)

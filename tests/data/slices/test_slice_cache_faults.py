@@ -192,10 +192,10 @@ def test_a_read_only_folder(cases, labels, preprocessing, tmp_path, monkeypatch,
 
 def test_what_cannot_be_read_is_not_thrown_away(cache, cases, labels, preprocessing, monkeypatch):
     def refuse(*_, **__):
-        raise PermissionError(errno.EACCES, "Permission denied", "images.npy")
+        raise PermissionError(errno.EACCES, "Permission denied", "images.bin")
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "load", refuse)
+        patch.setattr(np, "memmap", refuse)
         with pytest.raises(DataError, match="cannot be read") as raised:
             build(cases, labels, preprocessing, cache.folder.parent, progress=False)
         assert not isinstance(raised.value, Damaged)
@@ -203,12 +203,12 @@ def test_what_cannot_be_read_is_not_thrown_away(cache, cases, labels, preprocess
 
 
 def test_a_damaged_cache_is_kept_until_there_is_a_new_one(cache, cases, labels, preprocessing, monkeypatch):
-    (cache.folder / "masks.npy").write_bytes(b"damaged")
+    (cache.folder / "masks.bin").write_bytes(b"damaged")
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "_fill", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
         with pytest.raises(DataError, match="the disk is full"):
             build(cases, labels, preprocessing, cache.folder.parent, progress=False)
-    assert (cache.folder / "images.npy").exists()
+    assert (cache.folder / "images.bin").exists()
     rebuilt = build(cases, labels, preprocessing, cache.folder.parent, progress=False)
     assert len(Cache.open(rebuilt.folder, verify=True)) == len(cache)
     assert folders(cache.folder.parent) == [cache.folder.name]

@@ -10,15 +10,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import augmentation
 import cache
-import preparation
 from rich.console import Console
 from rich.table import Table
 
 
 def preparing(folder: Path, rounds: int = 5) -> tuple[float, float]:
     """Peer: gunzip, reorient, resample (0.7 to 0.5 mm) and normalise through scikit-image, order 3, of the volume."""
+    import preparation
+
     path = folder / "scan.nii.gz"
     preparation.write_scan(path)
     spacing = preparation.FINE
@@ -32,6 +32,8 @@ def preparing(folder: Path, rounds: int = 5) -> tuple[float, float]:
 
 def measured() -> dict[tuple[str, float], tuple[float, float]]:
     """(What, smallest ratio aimed at) -> seconds of the peer and of ours."""
+    import augmentation  # not above: the second process imports this file anew, and would load torch and MONAI
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         cases = cache.scans(folder)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from spinelab.reporting import words, writers
-from spinelab.reporting.figures import agreement_figure, cloud_figure, colours, curve_figure, site_figure
+from spinelab.reporting.figures import agreement_figure, cloud_figure, colours, curve_figure, rank_figure, site_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
 from spinelab.reporting.results import Results
@@ -54,6 +54,7 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         sort_values=_sort_values,
         strip=_strip,
         clouds={(t.metric, name): _embed(cloud_figure(t, name)) for t in tables if t.main for name in t.columns},
+        ranks=_drawn((name, rank_figure(tables[0], name)) for name in tables[0].columns),
         curves=_drawn(curves),
         volumes=_drawn((name, agreement_figure(ranked, name)) for name in tables[0].columns if name != MEAN),
         sites=_drawn((name, site_figure(tables[0], name)) for name in tables[0].columns),

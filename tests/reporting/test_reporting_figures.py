@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spinelab.reporting.figures import agreement_figure, cloud_figure, site_figure
+from spinelab.reporting.figures import agreement_figure, cloud_figure, rank_figure, site_figure
 from spinelab.reporting.groups import group_runs
 from spinelab.reporting.results import read_runs
 from spinelab.reporting.tables import MEAN, make_tables
@@ -85,3 +85,19 @@ def test_the_mean_over_classes_has_a_figure_too(four_models):
     table = make_tables(group_runs(read_runs([four_models])))[0]
     assert [len(cloud.x) for cloud in cloud_figure(table, MEAN).data] == [5] * 4
     assert isinstance(table.rows[0].cells[-1].persons, pd.DataFrame)
+
+
+def test_ranks_are_shown_as_they_are(four_models):
+    table = make_tables(group_runs(read_runs([four_models])))[0]
+    lines = rank_figure(table, MEAN).data
+    (ranking,) = table.rankings[MEAN]
+    for place, interval, points in zip(ranking.ranks, lines[::2], lines[1::2], strict=True):
+        assert list(interval.x) == [place.low, place.high]
+        assert list(points.x) == [place.observed, round(place.mean, 3)]
+        assert set(interval.y) == set(points.y) == {place.label}
+        assert "n=5 persons" in points.text
+
+
+def test_one_row_has_no_rank(group):
+    table = make_tables(group(rows("p1", "cord", dice=(0.9, "1"))))[0]
+    assert rank_figure(table, "cord") is None

@@ -98,7 +98,7 @@ def test_compare_writes_everything_and_nothing_else(out, four_models):
         "0123456789ab",
     ):
         assert fact in words
-    assert len(page.figures) == 5 * 4 + 2
+    assert len(page.figures) == 5 * 4 + 4 + 2  # scores, ranks, curves
     assert page.tags.count("img") == 8 * 4 + 1
 
 

@@ -74,13 +74,14 @@ def _with_parent(
 ) -> Iterator[tuple[int, Part | str]]:
     """(Position, part) of every case, by `others` processes and this one.
 
-    This process has loaded everything already, so that it works while the others still start. They get the next case
+    This process has loaded everything already, so that it works while the others still start. They get further cases
     before they are done with one; what is handed out is never taken back, since a pool does not survive both a
     cancelled and a killed job.
     """
     waiting, begun = deque(enumerate(cases)), deque[tuple[int, Future[Part | str]]]()
     while waiting or begun:
-        while waiting and len(begun) < 2 * others:
+        ahead = max(2, min(4, len(waiting) // (2 * others)))  # few when little is left, so that nobody ends alone
+        while waiting and len(begun) < ahead * others:
             position, case = waiting.popleft()
             with _one_thread_each():  # the first jobs start the processes
                 begun.append((position, pool.submit(prepare, case, position)))

@@ -12,6 +12,7 @@ ranks.csv, all_cases.parquet and boxes.png to out= (default: "comparison" in the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         (argument[4:] for argument in arguments if argument.startswith("out=")), str(Path(paths[0]) / "comparison")
     )
     page = compare(paths, Path(out))
-    first, *_ = (page.parent / "table.md").read_text(encoding="utf-8").split("\n\n## ")
-    print(first, end="\n\n")  # one metric for the terminal; the file has all of them
+    text = (page.parent / "table.md").read_text(encoding="utf-8")
+    first, *_ = re.split(r"\n\n(?:## |### (?!What))", text)  # one table and what it says; the file has all
+    print(first, end="\n\n")
     print(f"page: {page.resolve()}")
     return 0

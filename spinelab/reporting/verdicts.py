@@ -26,6 +26,8 @@ def verdicts(table: Table, column: str | None = None) -> list[str]:
     cells = {row.group.label: row.cells[table.columns.index(column)] for row in table.rows}
     comparisons = [pair for pair in table.comparisons.get(column, ()) if pair.difference.n]
     best = {label for label, cell in cells.items() if cell.best}
+    if len(comparisons) > 1 and all(pair.difference.n < DISTINGUISHABLE_FROM for pair in comparisons):
+        return [_too_few(comparisons, table), *_one_seed(comparisons, cells)]
     told = [pair for pair in comparisons if len(comparisons) <= MANY or best & {pair.first, pair.second}]
     rest = [pair for pair in comparisons if pair not in told]
     return [
@@ -50,6 +52,21 @@ def _sentence(pair: Comparison, cells: dict[str, Cell], table: Table, pairs: int
     if pair.difference.n < DISTINGUISHABLE_FROM:
         return _untested(pair, table)
     return _real(pair, table, limit, within) if pair.real else _open(pair, table, pairs, within)
+
+
+def _too_few(pairs: Sequence[Comparison], table: Table) -> str:
+    """One sentence where every pair would get the same."""
+    small, *_, large = sorted(pairs, key=lambda pair: abs(pair.difference.mean))
+    return (
+        f"With {_persons(pairs)} no test is called ({DISTINGUISHABLE_FROM} are the fewest). The {len(pairs)} "
+        f"differences between rows are {_size(small, table)} ({small.first} and {small.second}) to "
+        f"{_size(large, table)} ({large.first} and {large.second})."
+    )
+
+
+def _persons(pairs: Sequence[Comparison]) -> str:
+    fewest, most = min(pair.difference.n for pair in pairs), max(pair.difference.n for pair in pairs)
+    return f"n={fewest if fewest == most else f'{fewest} to {most}'} persons"
 
 
 def _untested(pair: Comparison, table: Table) -> str:
@@ -94,10 +111,9 @@ def _size(pair: Comparison, table: Table) -> str:
 
 
 def _others(pairs: Sequence[Comparison]) -> str:
-    fewest, most = min(pair.difference.n for pair in pairs), max(pair.difference.n for pair in pairs)
     return (
-        f"Of the other {len(pairs)} pairs {sum(pair.real for pair in pairs)} differ "
-        f"(n={fewest if fewest == most else f'{fewest} to {most}'} persons); comparisons.csv lists them all."
+        f"Of the other {len(pairs)} pairs {sum(pair.real for pair in pairs)} differ ({_persons(pairs)}); "
+        "comparisons.csv lists them all."
     )
 
 

@@ -66,6 +66,17 @@ def test_few_persons_are_no_test(write_run, tmp_path):
     )
 
 
+def test_few_persons_and_many_rows_take_one_sentence(write_run, tmp_path):
+    for name, more in (("A", 0.3), ("B", 0.1), ("C", 0.0)):
+        write_run(name, rows=scores(BASE[:5] + more))
+    first, *rest = said(tmp_path)
+    assert first == (
+        "With n=5 persons no test is called (6 are the fewest). The 3 differences between rows are "
+        "0.100 [0.100, 0.100] (B and C) to 0.300 [0.300, 0.300] (A and C)."
+    )
+    assert all("Seed noise" in sentence for sentence in rest)
+
+
 def test_the_lower_distance_is_the_better(write_run, tmp_path):
     write_run("A", rows=scores(10 * BASE + 2 + NOISE[:, 0], "hd95", "mm"))
     write_run("B", rows=scores(10 * BASE, "hd95", "mm"))
@@ -139,4 +150,4 @@ def test_written_files_agree_and_are_no_runs(four_models, tmp_path):
     page = (out / "index.html").read_text(encoding="utf-8")
     assert page.index("What can be said") < page.index('<section class="metric"')
     assert page.count("Paired comparisons of all rows") == page.count("Ranks and how steady they are") == 5
-    assert "with n=5 persons no test is called" in page
+    assert "With n=5 persons no test is called" in page

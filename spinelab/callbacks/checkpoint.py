@@ -14,6 +14,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from spinelab.tasks.seal import LAST
 from spinelab.types import Batch
 
+ASKED_EVERY = 50
+"""Batches between two questions to the first process whether it is time: each makes all processes wait."""
+
 
 class Checkpoint(ModelCheckpoint):
     """Lightning's `best.ckpt` by the monitor and `last.ckpt`, and three things that it does not do.
@@ -54,6 +57,8 @@ class Checkpoint(ModelCheckpoint):
         """Save if it is time and the state is one to resume from."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self.minutes is None or not self.save_last or not resumable(trainer, batch_idx + 1):
+            return
+        if trainer.world_size > 1 and batch_idx % ASKED_EVERY:
             return
         due = time.monotonic() - self._saved >= 60 * self.minutes
         if trainer.strategy.broadcast(due):  # the first process decides, since every process takes part

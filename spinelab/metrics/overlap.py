@@ -22,10 +22,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from spinelab.metrics.counts import Counts as Counts
-from spinelab.metrics.counts import State as State
-from spinelab.metrics.counts import region_counts as region_counts
-from spinelab.metrics.counts import state as state
+from spinelab.metrics.counts import Counts, region_counts
 
 
 def dice(counts: Counts) -> float | None:

@@ -12,7 +12,7 @@ from spinelab.metrics.counts import Counts, mask_counts
 from spinelab.metrics.distances import TOLERANCE_MM, Hd95, distance_scores
 from spinelab.metrics.lesions import lesion_scores
 from spinelab.metrics.nearest import Mask
-from spinelab.metrics.overlap import absolute_volume_difference, overlap_scores, volume_difference
+from spinelab.metrics.overlap import DIFFERENCES, overlap_scores
 from spinelab.metrics.region_of_interest import roi_scores
 from spinelab.metrics.slice_distances import slice_distance_scores
 
@@ -107,11 +107,7 @@ def _volumes(counts: Counts, spacing: Spacing) -> list[Score]:
         "predicted_volume": counts.tp + counts.fp,
         "false_positive_volume": counts.fp,
     }
-    ratios = {
-        "volume_difference": volume_difference(counts),
-        "absolute_volume_difference": absolute_volume_difference(counts),
-    }
     return [
         *(Score(name, voxels * size, unit) for name, voxels in sizes.items()),
-        *(Score(name, value, "1") for name, value in ratios.items()),
+        *(Score(name, difference(counts), "1") for name, difference in DIFFERENCES.items()),
     ]

@@ -9,7 +9,6 @@ from spinelab.reporting.statistics.paired import (
     Difference,
     compare_pairs,
     holm,
-    paired_difference,
     rank_biserial,
     signed_rank_p,
 )
@@ -45,7 +44,6 @@ __all__ = [
     "compare_pairs",
     "holm",
     "intervals",
-    "paired_difference",
     "person_values",
     "persons_needed",
     "rank_biserial",

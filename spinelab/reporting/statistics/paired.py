@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from spinelab.reporting.statistics.bootstrap import bootstrap_interval, intervals, resampled_differences
+from spinelab.reporting.statistics.bootstrap import intervals, resampled_differences
 from spinelab.reporting.statistics.power import persons_needed
 
 Floats = NDArray[np.float64]
@@ -176,14 +176,3 @@ def holm(p: Sequence[float]) -> Floats:
     stepped = values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
     return adjusted
-
-
-def paired_difference(persons: pd.DataFrame, reference: pd.DataFrame) -> Difference:
-    """Mean of (value - reference's value) over the persons common to both, with its 95 % interval.
-
-    Args:
-        persons: What `person_values` returns, for one model.
-        reference: The same for the other model, on the same data set.
-    """
-    values = (persons["value"] - reference["value"]).dropna().to_numpy(dtype=float)
-    return Difference(float(values.mean()) if len(values) else np.nan, *bootstrap_interval(values), len(values))

@@ -151,7 +151,7 @@ def task(config: DictConfig, named: LabelMap) -> SegmentationTask:
 def logger(config: DictConfig, run: Run) -> WandbRun:
     """The W&B run of this job."""
     facts = {"id": run.id, "name": config.name, "folder": str(run.folder), "config": resolved(config)}
-    group = config.logger.get("group") or config.data.name
+    group = config.logger.get("group") or config.get("sweep") or config.data.name
     tags = [f"seed{config.seed}", f"fold{config.protocol.get('fold', 0)}", config.data.name]
     # partial, since Hydra would go on to build everything that the recorded configuration describes
     return make(config.logger, _partial_=True)(**facts, group=group, tags=tags)

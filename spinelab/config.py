@@ -73,9 +73,13 @@ def settle(overrides: Sequence[str], name: str = "train") -> list[str]:
         ConfigError: A choice, a key or an argument does not exist; the message carries near matches.
     """
     parsed = check_choices([*overrides, *_search_path(overrides)])
-    chosen = [override for override in parsed if override.key_or_group.split("@")[0] in groups()]
+    chosen = [override for override in parsed if _is_group(override.key_or_group)]
     base = _compose([*(_first_choice(override) for override in chosen), *_search_path()], name)
     return [_with_plus(override, base) for override in parsed]
+
+
+def _is_group(key: str) -> bool:
+    return key.split("@")[0] in groups() or key.startswith("hydra/")
 
 
 def _search_path(overrides: Sequence[str] = ()) -> list[str]:

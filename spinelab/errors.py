@@ -33,3 +33,15 @@ class ConfigError(SpinelabError):
 
 class RunError(SpinelabError):
     """A run folder is missing, unfinished or does not fit the request."""
+
+
+class RunBusy(RunError):
+    """Another process works on the run."""
+
+
+class RunPruned(RunError):
+    """A search gave the run up because others were better at the same epoch."""
+
+
+class JobsFailed(RunError):
+    """Jobs of a sweep failed; the others are done, and nothing is lost."""

@@ -21,7 +21,7 @@ import psutil
 from omegaconf import DictConfig, OmegaConf
 
 from spinelab.config import resolved
-from spinelab.errors import RunError
+from spinelab.errors import RunBusy, RunError
 from spinelab.files import replacing, sweep, write_atomically
 
 # What a run is not determined by: where files lie, who looks on, and how fast the loader is.
@@ -32,6 +32,10 @@ IRRELEVANT = (
     "choices",
     "scoring",
     "processes",
+    "sweep",
+    "threads",
+    "test",
+    "trial",
     "loader.num_workers",
     "callbacks.checkpoint.minutes",
     "callbacks.progress",
@@ -101,14 +105,15 @@ class Run:
         The system gives the folder free when the process ends, in whatever way.
 
         Raises:
-            RunError: Another process trains this run.
+            RunBusy: Another process trains this run.
         """
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             try:
                 # of the process alone: loader processes that outlive it for some seconds hold nothing
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError) as error:
-                raise RunError("another process trains this run", "wait for it, or stop it", self.folder) from error
+                raise RunBusy("another process trains this run", "wait for it, or stop it", self.folder) from error
             except OSError:
                 pass  # a file system without locks
             for folder in (self.folder, self.checkpoints):

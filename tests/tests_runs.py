@@ -72,7 +72,7 @@ def finish(config: DictConfig, hurt: Hurt | None = None) -> tuple[int, str]:
 
 
 def _train(text: str, log: str, environment: dict[str, str], hurt: Hurt | None) -> None:
-    from spinelab.commands._training import fit
+    from spinelab.commands._training import check, fit, working
     from spinelab.errors import SpinelabError
 
     os.environ.update(environment)
@@ -85,7 +85,8 @@ def _train(text: str, log: str, environment: dict[str, str], hurt: Hurt | None) 
     if hurt is not None:
         hurt()
     try:
-        fit(config, Run.of(config))
+        with working(Run.of(config), "fitted"):
+            fit(check(config), Run.of(config))
     except SpinelabError as error:
         print(error, flush=True)
         os._exit(2)

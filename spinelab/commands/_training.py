@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,34 +20,45 @@ from spinelab import build
 from spinelab.callbacks.wandb_run import WandbRun
 from spinelab.commands._failures import explained
 from spinelab.commands._scoring import print_scores, score_cases, summary
+from spinelab.data.datamodule import SliceDataModule
 from spinelab.data.splits import Split
 from spinelab.run import Run
+from spinelab.run_state import StateName, recorded
 from spinelab.tasks.seal import resume_point
+from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.tasks.weights import load_weights
 from spinelab.types import Case, LabelMap
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A trained network and what is needed to score it."""
+class Ready:
+    """A training whose configuration and data were checked, and which has not begun."""
 
     config: DictConfig
-    network: nn.Module
     labels: LabelMap
     cases: list[Case]
     split: Split
+    data: SliceDataModule
+    task: SegmentationTask
+
+
+@dataclass(frozen=True)
+class Fitted(Ready):
+    """A trained network and what is needed to score it."""
+
     view: WandbRun
     val_dice: float
     main_process: bool
 
 
-def fit(config: DictConfig, run: Run) -> Fitted:
-    """Check everything, then train; an interrupted run goes on from its last checkpoint.
+def check(config: DictConfig) -> Ready:
+    """Build all that a training needs, which finds out what is wrong with it; no file of the run is touched.
 
     Raises:
-        SpinelabError: Bad data or configuration, before the first training step.
-        RunError: Another process trains this run, or memory, disk or a loader process failed (see `explained`).
+        SpinelabError: Bad data or configuration.
     """
+    if config.get("threads"):
+        torch.set_num_threads(config.threads)
     build.scoring(config)  # a wrong choice is told now, not after the training
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
@@ -54,27 +66,63 @@ def fit(config: DictConfig, run: Run) -> Fitted:
     _quieten()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     task = build.task(config, labels)
-    data = build.datamodule(config, slices, split)
-    run.start(config)
-    split.save(run.split)
+    return Ready(config, labels, cases, split, build.datamodule(config, slices, split), task)
+
+
+def fit(ready: Ready, run: Run) -> Fitted:
+    """Train; an interrupted run goes on from its last checkpoint. Called within `working`.
+
+    Raises:
+        RunError: Memory, disk or a loader process failed (see `explained`).
+    """
+    config, data, task = ready.config, ready.data, ready.task
     view = build.logger(config, run)
     trainer = build.trainer(config, run, data, view)
-    with run.alone() if not getattr(rank_zero_only, "rank", 0) else nullcontext():
-        checkpoint = resume_point(run.checkpoints)
-        _announce(run, config, split, task.network, checkpoint)
-        try:
-            view.open()
-            with explained(config, run, data):
-                trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        except BaseException as error:
-            view.close(failed=True)
-            if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit
-                raise KeyboardInterrupt from None
-            raise
+    run.start(config)
+    ready.split.save(run.split)
+    checkpoint = resume_point(run.checkpoints)
+    _announce(run, config, ready.split, task.network, checkpoint)
+    try:
+        view.open()
+        with explained(config, run, data):
+            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+    except BaseException as error:
+        view.close(failed=True)
+        if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit
+            raise KeyboardInterrupt from None
+        raise
     load_weights(task.network, run.weights())
     best = getattr(trainer.checkpoint_callback, "best_model_score", None)
     val_dice = float(best) if best is not None else float("nan")
-    return Fitted(config, task.network, labels, cases, split, view, val_dice, trainer.is_global_zero)
+    return Fitted(**vars(ready), view=view, val_dice=val_dice, main_process=trainer.is_global_zero)
+
+
+@contextmanager
+def working(run: Run, ends_as: StateName) -> Iterator[None]:
+    """Have a run to oneself, and write down how the work on it ends; with several processes the first one does both.
+
+    Raises:
+        RunBusy: Another process trains this run.
+    """
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    with run.alone(), recorded(run.folder, ends_as):
+        yield
+
+
+def close(fitted: Fitted, run: Run, seconds: float) -> None:
+    """End a run whose test persons are not scored: a trial of a search."""
+    write_facts(fitted, run, seconds)
+    fitted.view.close()
+    print(f"validation Dice {fitted.val_dice:.4f}; the test persons are not scored (test=false)")
+
+
+def write_facts(fitted: Fitted, run: Run, seconds: float) -> None:
+    """Write ``environment.json``."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
+    run.write_environment(parameters=parameter_count(fitted.task.network), **facts)
 
 
 def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
@@ -83,11 +131,9 @@ def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
     try:
         wanted = [case for case in fitted.cases if case.person in fitted.split.test]
         how = build.preprocessing(fitted.config), build.scoring(fitted.config)
-        table, panels = score_cases(fitted.network, wanted, fitted.labels, *how, run.folder / "panels")
+        table, panels = score_cases(fitted.task.network, wanted, fitted.labels, *how, run.folder / "panels")
         table = describe(table, fitted, run)
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
-        run.write_environment(parameters=parameter_count(fitted.network), **facts)
+        write_facts(fitted, run, seconds)
         run.write_cases(table)
         fitted.view.log_cases(table, summary(table))
         fitted.view.log_panels("test/panels", panels, fitted.labels.classes)

@@ -12,7 +12,6 @@ ranks.csv, all_cases.parquet and boxes.png to out= (default: "comparison" in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from spinelab.errors import ConfigError
 
 def main(arguments: Sequence[str]) -> int:
     """Compare runs and print the page's path."""
-    from spinelab.reporting.compare import compare
+    from spinelab.reporting.compare import compare, first_table
 
     paths = [argument for argument in arguments if not argument.startswith("out=")]
     if not paths:
@@ -30,8 +29,6 @@ def main(arguments: Sequence[str]) -> int:
         (argument[4:] for argument in arguments if argument.startswith("out=")), str(Path(paths[0]) / "comparison")
     )
     page = compare(paths, Path(out))
-    text = (page.parent / "table.md").read_text(encoding="utf-8")
-    first, *_ = re.split(r"\n\n(?:## |### (?!What))", text)  # one table and what it says; the file has all
-    print(first, end="\n\n")
+    print(first_table(page.parent), end="\n\n")
     print(f"page: {page.resolve()}")
     return 0

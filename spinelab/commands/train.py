@@ -15,6 +15,7 @@ goes on from its last checkpoint. Every key of every configuration group can be 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,8 +23,10 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from spinelab.config import compose_config, finish, settle
+from spinelab.errors import JobsFailed
 from spinelab.groups import conf_dir
 from spinelab.run import Run
+from spinelab.run_state import run_state
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,29 +38,26 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def train(config: DictConfig) -> float:
-    """Train, score and record one run; returns the best validation Dice, which sweepers maximise.
+    """Train, score and record one run; returns the best validation Dice, which searches maximise.
 
     Raises:
         SpinelabError: The configuration or the data cannot be used; raised before any training time is spent.
     """
     run = Run.of(config)
-    if run.cases.is_file():
+    state = run_state(run.folder)
+    if state.name == "done" or (state.name == "fitted" and not config.test):
         print(f"already finished: {run.folder}")
-        return _finished_score(run)
-    from spinelab.commands._training import fit, score  # imports torch
+        return float("nan") if state.val_dice is None else state.val_dice
+    from spinelab.commands._training import check, close, fit, score, working  # imports torch
 
     started = time.monotonic()
-    fitted = fit(config, run)
-    if fitted.main_process:  # with several processes each volume is still scored once
-        score(fitted, run, seconds=time.monotonic() - started)
-        print(f"run: {run.folder}")
+    ready = check(config)
+    with working(run, "done" if config.test else "fitted"):
+        fitted = fit(ready, run)
+        if fitted.main_process:  # with several processes each volume is still scored once
+            (score if config.test else close)(fitted, run, seconds=time.monotonic() - started)
+            print(f"run: {run.folder}")
     return fitted.val_dice
-
-
-def _finished_score(run: Run) -> float:
-    import json
-
-    return float(json.loads((run.folder / "environment.json").read_text())["val_dice"])
 
 
 def _hydra(arguments: Sequence[str]) -> int:
@@ -65,8 +65,30 @@ def _hydra(arguments: Sequence[str]) -> int:
 
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = settle([argument for argument in arguments if not argument.startswith("-")])
+    if {"-m", "--multirun"} & set(flags):
+        return sweep(overrides, flags)
     sys.argv = ["spinelab train", *flags, *overrides]
     hydra.main(config_path=str(conf_dir()), config_name="train")(job)()
+    return 0
+
+
+def sweep(overrides: Sequence[str], flags: Sequence[str] = ("-m",)) -> int:
+    """Run all jobs of a multirun; returns 0, or 1 if a job failed."""
+    import hydra
+    from hydra.core.plugins import Plugins
+
+    from spinelab.sweeps import SWEEPERS
+    from spinelab.sweeps.naming import named
+
+    for sweeper in SWEEPERS:
+        Plugins.instance().register(sweeper)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out as they are, and are told by the command line
+    sys.argv = ["spinelab train", *flags, *named(overrides)]
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name="train")(job)()
+    except JobsFailed as failed:
+        print(f"spinelab: {failed}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -74,4 +96,6 @@ def job(config: DictConfig) -> float:
     """One job of a multirun (a function of its own, so that launchers can send it to other processes)."""
     from hydra.core.hydra_config import HydraConfig
 
-    return train(finish(config, HydraConfig.get().runtime.choices))
+    from spinelab.sweeps.job import run_job
+
+    return run_job(finish(config, HydraConfig.get().runtime.choices), train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def compare(paths: Iterable[Path | str], out: Path) -> Path:
         _pooled(results).to_parquet(temporary, index=False)
     box_figure_png(tables[0], out / "boxes.png")
     return write_atomically(out / "index.html", page)
+
+
+def first_table(out: Path) -> str:
+    """The first table of a comparison and what it says, for the terminal; ``table.md`` has all of them."""
+    text = (out / "table.md").read_text(encoding="utf-8")
+    first, *_ = re.split(r"\n\n(?:## |### (?!What))", text)
+    return first
 
 
 def _pooled(results: Results) -> pd.DataFrame:

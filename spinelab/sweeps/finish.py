@@ -1,0 +1,47 @@
+"""The end of a sweep: the comparison of what is done, and what failed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from spinelab.errors import JobsFailed, RunError
+from spinelab.run_state import RunState
+from spinelab.sweeps.engine import Engine, Job
+from spinelab.sweeps.job import LOG
+
+
+def finish_sweep(engine: Engine) -> None:
+    """Print the comparison of the finished runs, and tell which jobs failed.
+
+    Raises:
+        JobsFailed: A job failed.
+    """
+    if folders := engine.finished():
+        _compare(folders, engine.folder / "comparison")
+    if unfinished := engine.unfinished():
+        raise JobsFailed(_told(unfinished, len(engine.jobs)), "mend the cause and run the same command again")
+
+
+def _compare(folders: list[Path], out: Path) -> None:
+    from spinelab.reporting.compare import compare, first_table
+
+    try:
+        page = compare(folders, out)
+    except RunError as error:  # such as other label maps: the runs are there all the same
+        print(f"no comparison: {error}")
+        return
+    print(first_table(page.parent), end="\n\n")
+    print(f"page: {page.resolve()}")
+
+
+def _told(unfinished: list[tuple[Job, RunState]], count: int) -> str:
+    """Jobs by reason, since one cause often stops many."""
+    reasons: defaultdict[str, list[Job]] = defaultdict(list)
+    for job, state in unfinished:
+        reasons[state.reason or f"{state.name}, by process {state.pid} on {state.host}"].append(job)
+    lines = [f"{len(unfinished)} of {count} jobs failed"]
+    for reason, jobs in reasons.items():
+        indented = reason.strip().replace("\n", "\n    ")
+        lines += [f"  {job.run.folder.name} ({job.run.folder / LOG})" for job in jobs] + [f"    {indented}"]
+    return "\n".join(lines)

@@ -13,7 +13,9 @@ from pathlib import Path
 from spinelab.groups import groups
 
 HERE = Path(__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "compare", "prepare", "doctor", "data", "phantom", "dashboard")
+COMMANDS = (
+    "train", "evaluate", "predict", "ensemble", "compare", "prepare", "doctor", "data", "phantom", "dashboard",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

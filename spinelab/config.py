@@ -20,6 +20,9 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from spinelab.errors import ConfigError
 from spinelab.groups import conf_dir, groups, own_conf_dir
 
+HYDRA_ERRORS = (HydraException, ConfigCompositionException, OmegaConfBaseException)
+"""What composing a configuration may raise."""
+
 
 def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
     """Compose the main configuration.
@@ -114,8 +117,13 @@ def _compose(overrides: Sequence[str], name: str) -> DictConfig:
     with initialize_config_dir(str(conf_dir()), job_name="spinelab"):
         try:
             return compose(name, list(overrides), return_hydra_config=True)
-        except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
-            raise ConfigError(_first_line(error), _remedy(error, name)) from None
+        except HYDRA_ERRORS as error:
+            raise unwritable(error, name) from None
+
+
+def unwritable(error: Exception, name: str = "train") -> ConfigError:
+    """What Hydra could not compose, as an error that names near matches."""
+    return ConfigError(_first_line(error), _remedy(error, name))
 
 
 def check_choices(overrides: Iterable[str]) -> list[Override]:
@@ -182,6 +190,8 @@ def _first_line(error: Exception) -> str:
 
 def _remedy(error: Exception, name: str) -> str:
     """Near matches among all keys of the configuration, where the error names one key."""
+    if part := re.search(r"Could not find 'hydra/(\w+)/(\w+)'", str(error)):
+        return near(part[2], _hydra_choices(part[1]))
     wrong = re.search(r"override '?([\w.]+)'?", str(error)) or re.search(r"full_key: ([\w.]+)", str(error))
     if wrong is None:
         return "compare with the files under conf/"
@@ -193,6 +203,13 @@ def _remedy(error: Exception, name: str) -> str:
     matches = matches or [key for key in keys if key.split(".")[-1] == last][:3]
     hint = f"did you mean {' or '.join(matches)}? " if matches else ""
     return f"{hint}a key that is not there yet is added with a plus: +{wrong[1]}=..."
+
+
+def _hydra_choices(group: str) -> list[str]:
+    """Choices of a group of Hydra's own, such as its launchers, those of installed plugins included."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir())):
+        return GlobalHydra.instance().config_loader().get_group_options(f"hydra/{group}")
 
 
 def _keys(node: Any, prefix: str = "") -> Iterator[str]:

@@ -22,6 +22,7 @@ from spinelab.commands._failures import explained
 from spinelab.commands._scoring import print_scores, score_cases, summary
 from spinelab.data.datamodule import SliceDataModule
 from spinelab.data.splits import Split
+from spinelab.errors import ConfigError
 from spinelab.run import Run
 from spinelab.run_state import StateName, recorded
 from spinelab.tasks.seal import resume_point
@@ -62,7 +63,12 @@ def check(config: DictConfig) -> Ready:
     build.scoring(config)  # a wrong choice is told now, not after the training
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
-    slices = build.cache(config, cases)
+    if config.get("test", True) and not split.test:
+        raise ConfigError(
+            f"protocol {split.protocol} tests nobody here", "train with test=false, or protocol.inner=null"
+        )
+    seen = split.persons if config.get("test", True) else split.train + split.val
+    slices = build.cache(config, [case for case in cases if case.person in seen])
     _quieten()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     task = build.task(config, labels)

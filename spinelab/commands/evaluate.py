@@ -57,8 +57,8 @@ def evaluate(
         RunError: The data set's classes are not the run's, or the side is empty.
     """
     from spinelab import build
+    from spinelab.commands._members import members_of, trained_network
     from spinelab.commands._scoring import print_scores, score_cases
-    from spinelab.tasks.weights import load_weights
 
     trained = run.config()
     config = _with_data(trained, overrides)
@@ -70,8 +70,7 @@ def evaluate(
             run.folder,
         )
     wanted = _cases(build.cases(config), run, side)
-    network = build.network(_without_download(trained), known)
-    load_weights(network, run.weights())
+    network = trained_network(members_of([run]))
     preprocessing = replace(build.preprocessing(trained), slices=build.preprocessing(config).slices)
     out = run.folder / "evaluations" / f"{config.data.name}-{side}"
     table, _ = score_cases(
@@ -93,15 +92,6 @@ def _with_data(trained: DictConfig, overrides: Sequence[str]) -> DictConfig:
         return compose_config(overrides)
     moved = [override.replace("data.root=", "data.source.root=") for override in overrides]  # it is resolved by now
     return OmegaConf.merge(trained, OmegaConf.from_dotlist([*overrides, *moved]))  # type: ignore[return-value]
-
-
-def _without_download(config: DictConfig) -> DictConfig:
-    """Weights come from the checkpoint, so pretrained ones need not be fetched."""
-    return OmegaConf.merge(config, {"encoder": {"weights": None}, "model": _model_weights(config)})  # type: ignore[return-value]
-
-
-def _model_weights(config: DictConfig) -> dict[str, object]:
-    return {"encoder": {"weights": None}} if config.model.get("encoder") else {}
 
 
 def _split_hash(run: Run) -> str:

@@ -1,13 +1,16 @@
 """segment a scan with a finished run
 
-usage: spinelab predict run=FOLDER input=SCAN output=MASK
+usage: spinelab predict run=FOLDER[,FOLDER...] input=SCAN output=MASK
 
 Examples:
   spinelab predict run=runs/gm_challenge/unet-s0-f1-5e6f7a8b input=scan.nii.gz output=mask.nii.gz
   spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=scan.mha output=mask.mha
   spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=series/ output=mask.nii.gz  (a folder of DICOM files)
   spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d input=slices/ output=masks/       (one PNG a slice)
+  spinelab predict run=runs/spider/unet-s0-f0-1a2b3c4d,runs/spider/unet-s1-f0-5e6f7a8b input=scan.mha output=mask.mha
 
+Several runs, or an ensemble (see spinelab ensemble), predict with the mean of their class probabilities. All of them
+take part: whether a network was trained on the person is not asked.
 The mask has the scan's own grid and affine, in the format of its name: .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr, or .dcm
 (DICOM-SEG) for a DICOM series. A file beside it (MASK.json) says what its values mean. Several channels are given as
 input=first.nii.gz,second.nii.gz, in the order in which the network was trained.
@@ -31,28 +34,33 @@ def main(arguments: Sequence[str]) -> int:
     """Predict one scan and write its mask."""
     given = options(arguments, ("run", "input", "output"), required=("run", "input", "output"))
     case = Case("input", "", tuple(_files(Path(text)) for text in given["input"].split(",")))
-    predict(Run.open(given["run"]), case, Path(given["output"]))
+    predict([Run.open(folder) for folder in given["run"].split(",")], case, Path(given["output"]))
     print(f"mask: {given['output']}")
     return 0
 
 
-def predict(run: Run, case: Case, output: Path) -> None:
+def predict(runs: Sequence[Run], case: Case, output: Path) -> None:
     """Write the mask of a case, and beside it the meaning of its values.
+
+    Args:
+        runs: Trained runs or ensembles; several predict with the mean of their probabilities.
+        case: The scan.
+        output: Where to write the mask.
 
     Raises:
         DataError: The scan cannot be used.
         ConfigError: The mask cannot be written under the output's name.
-        RunError: The run has no weights.
+        RunError: A run has no weights, or the runs do not go together.
     """
     from spinelab import build
-    from spinelab.commands.evaluate import _without_download
+    from spinelab.commands._members import members_of, trained_network
     from spinelab.data.volumes.io import check_output, write_mask
     from spinelab.data.volumes.prepare import prepare_case
     from spinelab.tasks.inference import segment
-    from spinelab.tasks.weights import load_weights
 
     check_output(output, case.images[0])
-    config = run.config()
+    members = members_of(runs)
+    config = members[0].config()
     labels = build.labels(config)
     volume = prepare_case(case, labels, build.preprocessing(config), with_mask=False)
     if volume.image.shape[-1] != config.channels:
@@ -61,13 +69,13 @@ def predict(run: Run, case: Case, output: Path) -> None:
             "give one file a channel, separated by commas",
             case.images[0][0],
         )
-    network = build.network(_without_download(config), labels)
-    load_weights(network, run.weights())
+    segmented = segment(trained_network(members), volume)
     output.parent.mkdir(parents=True, exist_ok=True)
     names = {labels.index(name): name for name in labels.classes}
-    write_mask(output, segment(network, volume), like=case.images[0], names=names)
+    write_mask(output, segmented, like=case.images[0], names=names)
     told = {"0": "background"} | {str(index): name for index, name in names.items()}
-    write_atomically(_sidecar(output), json.dumps({"labels": told, "run": run.id}, indent=2))
+    ids = ",".join(run.id for run in runs)
+    write_atomically(_sidecar(output), json.dumps({"labels": told, "run": ids}, indent=2))
 
 
 def _sidecar(output: Path) -> Path:

@@ -22,11 +22,12 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from spinelab.config import compose_config, finish, settle
+from spinelab.config import HYDRA_ERRORS, compose_config, finish, settle, unwritable
 from spinelab.errors import JobsFailed
 from spinelab.groups import conf_dir
 from spinelab.run import Run
 from spinelab.run_state import run_state
+from spinelab.sweeps.processes import end_with_sweep
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,6 +44,7 @@ def train(config: DictConfig) -> float:
     Raises:
         SpinelabError: The configuration or the data cannot be used; raised before any training time is spent.
     """
+    end_with_sweep()
     run = Run.of(config)
     state = run_state(run.folder)
     if state.name == "done" or (state.name == "fitted" and not config.test):
@@ -89,6 +91,8 @@ def sweep(overrides: Sequence[str], flags: Sequence[str] = ("-m",)) -> int:
     except JobsFailed as failed:
         print(f"spinelab: {failed}", file=sys.stderr)
         return 1
+    except HYDRA_ERRORS as error:
+        raise unwritable(error) from None
     return 0
 
 
@@ -98,4 +102,6 @@ def job(config: DictConfig) -> float:
 
     from spinelab.sweeps.job import run_job
 
-    return run_job(finish(config, HydraConfig.get().runtime.choices), train)
+    hydra = HydraConfig.get()
+    found = [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
+    return run_job(finish(config, hydra.runtime.choices), [*hydra.overrides.task, *found], train)

@@ -20,7 +20,7 @@ def budget(run: Run) -> str:
     parts += [f"{batches} batches an epoch"] if batches not in (None, 1.0) else []
     patience = run.setting("callbacks.early_stopping.patience")
     # Patience that is longer than the training never stops it.
-    stops = patience is not None and run.split.get("val") != [] and patience < (limits["epochs"] or float("inf"))
+    stops = patience is not None and validates(run) and patience < (limits["epochs"] or float("inf"))
     parts += [f"early stopping after {patience}"] if stops else []
     return ", ".join(parts) or UNKNOWN
 
@@ -30,9 +30,14 @@ def selection(run: Run) -> str:
     if not run.config:
         return UNKNOWN
     monitor = run.setting("callbacks.checkpoint.monitor")
-    if monitor is None or run.split.get("val") == []:
+    if monitor is None or not validates(run):
         return "last epoch"
     return f"{'highest' if run.setting('callbacks.checkpoint.mode') == 'max' else 'lowest'} {monitor}"
+
+
+def validates(run: Run) -> bool:
+    """Whether there were validation persons; those of an ensemble's members are in the members' splits."""
+    return run.split.get("val") != [] or bool(run.setting("members"))
 
 
 def label_map(run: Run) -> dict[str, tuple[str, ...]] | None:

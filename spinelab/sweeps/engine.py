@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from spinelab.config import finish
+from spinelab.config import HYDRA_ERRORS, finish, unwritable
 from spinelab.files import write_atomically
 from spinelab.run import Run
 from spinelab.run_state import RunState, run_state, write_state
+from spinelab.sweeps.composing import ComposesOnce
 from spinelab.sweeps.live import Watch
-from spinelab.sweeps.threads import at_once, threads_each
+from spinelab.sweeps.processes import outlives, tied
+from spinelab.sweeps.threads import at_once, batch_size, threads_each
 
-ATTEMPTS = 2
-"""How often a job is launched whose process ends without a word, by the system's hand or a neighbour's."""
+SECONDS = 1.0
+"""Between two looks at jobs that go on after their launcher gave up."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +63,67 @@ class Engine:
 
     def __init__(self, config: DictConfig, hydra_context: HydraContext, launcher: Launcher) -> None:
         self.config, self.context, self.launcher = config, hydra_context, launcher
+        hydra_context.config_loader = ComposesOnce(hydra_context.config_loader, config)  # type: ignore[assignment]
         self.folder = Path(config.hydra.sweep.dir)
         self.jobs: dict[str, Job] = {}
         self._launched: Counter[str] = Counter()
+        self._shared: list[str] = []
         self._excuse = ""
-        threads = threads_each(config)
-        self._shared = [f"threads={threads}"] if threads and not config.threads else []
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration that a job will have.
+
+        Raises:
+            ConfigError: Its overrides do not go together.
+        """
+        try:
+            composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        except HYDRA_ERRORS as error:
+            raise unwritable(error) from None
+        config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        return finish(config, composed.hydra.runtime.choices)
 
     def job(self, overrides: Sequence[str]) -> Job:
         """Compose a job, which finds out what is wrong with its configuration.
 
         Raises:
-            ConfigError: A value is missing.
+            ConfigError: Its overrides do not go together, or a value is missing.
         """
-        composed = self.context.config_loader.load_sweep_config(self.config, [*overrides, *self._shared])
-        choices = composed.hydra.runtime.choices
-        config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-        config = finish(config, choices)
+        config = self.compose(overrides)
         epochs = config.trainer.get("max_epochs") or 0
-        return Job((*overrides, *self._shared), Run.of(config), config.name, max(epochs, 0), bool(config.test))
+        return Job(tuple(overrides), Run.of(config), config.name, max(epochs, 0), bool(config.test))
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Launch the jobs that are not finished; returns when each is done, fitted, pruned or failed."""
         wanted = {job.run.id: job for job in jobs}
         self.jobs |= wanted
         self._write()
-        with Watch(self.folder.name, list(self.jobs.values()), self._launched, at_once(self.config)):
-            for _ in range(ATTEMPTS):
-                waiting = [job for job in wanted.values() if self._is_open(job)]
-                for batch in _batches(waiting, self.config.hydra.sweeper.get("max_batch_size")):
-                    self._launch(batch)
+        threads = threads_each(self.config, len(wanted))
+        self._shared = [f"threads={threads}"] if threads and not self.config.threads else []
+        with Watch(self.folder.name, list(self.jobs.values()), self._launched, at_once(self.config)), tied(self.config):
+            for job in self._rounds([job for job in wanted.values() if self._is_open(job)]):
+                self._launch([job])  # by itself, where it takes no other with it, and has all memory
         for job in wanted.values():
             self._explain(job)
+
+    def _rounds(self, waiting: list[Job]) -> list[Job]:
+        """Launch jobs until each had its turn; returns those whose processes ended without a word.
+
+        When a process is killed, joblib ends its neighbours and gives up, and many jobs have not begun.
+        """
+        died: list[Job] = []
+        while waiting:
+            before = {job.run.id: self._launchable(job) for job in waiting}
+            for batch in _batches(waiting, batch_size(self.config)):
+                self._launch(batch)
+            still = [job for job in waiting if self._is_open(job) and job.state().name != "running"]
+            begun = [job for job in still if job.state() != before[job.run.id]]
+            died += begun
+            left = [job for job in still if job not in begun]
+            if len(left) == len(waiting) or outlives(self.config):
+                break  # it cannot start any, or will do so when it has room
+            waiting = left
+        return died
 
     def unfinished(self) -> list[tuple[Job, RunState]]:
         """Jobs of this sweep that are neither done nor fitted nor pruned, with their state."""
@@ -107,24 +139,32 @@ class Engine:
         state, tried = job.state().name, self._launched[job.run.id]
         return state not in ("done", "fitted") and not (tried and state in ("failed", "pruned"))
 
+    def _launchable(self, job: Job) -> RunState:
+        """A job's state before it is launched; an old reason shall not be taken for a new one."""
+        if job.state().name in ("failed", "pruned"):
+            write_state(job.run.folder, "interrupted")
+        return job.state()
+
     def _launch(self, batch: list[Job]) -> None:
         first = sum(self._launched.values())
         self._launched.update(job.run.id for job in batch)
-        for job in batch:  # an old reason shall not be taken for a new one
-            if job.state().name in ("failed", "pruned"):
-                write_state(job.run.folder, "interrupted")
         try:
-            self.launcher.launch([job.overrides for job in batch], initial_job_idx=first)
-        except (
-            Exception
-        ) as error:  # a launcher gives up when one of its processes is killed; the files tell who is done
-            self._excuse = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            self.launcher.launch([[*job.overrides, *self._shared] for job in batch], initial_job_idx=first)
+        except Exception as error:  # it gives up when a process is killed; the files tell who is done
+            self._excuse = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            while not outlives(self.config) and any(job.state().name == "running" for job in batch):
+                time.sleep(SECONDS)
 
     def _explain(self, job: Job) -> None:
         """Give a job that ended without a word a reason."""
-        if job.state().name in ("queued", "interrupted"):
-            reason = "its process ended without a word; the system kills processes that take too much memory"
-            write_state(job.run.folder, "failed", reason=f"{reason} ({self._excuse})" if self._excuse else reason)
+        name, launched = job.state().name, self._launched[job.run.id]
+        if name not in ("queued", "interrupted") or not launched or outlives(self.config):
+            return
+        reason = "it could not be started"
+        if name == "interrupted":
+            again = ", and did so again when it was tried alone" if launched > 1 else ""
+            reason = f"its process ended without a word{again}; the system kills processes that take too much memory"
+        write_state(job.run.folder, "failed", reason=f"{reason} ({self._excuse})" if self._excuse else reason)
 
     def _write(self) -> None:
         """``sweep.json``: which runs belong to the sweep."""

@@ -14,6 +14,7 @@ from spinelab.config import parse_overrides
 from spinelab.errors import ConfigError
 from spinelab.sweeps.engine import Engine
 from spinelab.sweeps.finish import finish_sweep
+from spinelab.sweeps.folds import with_folds
 
 
 class Grid(Sweeper):
@@ -40,7 +41,8 @@ class Grid(Sweeper):
         Raises:
             JobsFailed: At the end, if a job failed.
         """
-        self.engine.run([self.engine.job(overrides) for overrides in combinations(arguments)])
+        jobs = with_folds(combinations(arguments), self.engine.compose)
+        self.engine.run([self.engine.job(overrides) for overrides in jobs])
         finish_sweep(self.engine)
 
 

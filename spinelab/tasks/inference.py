@@ -9,11 +9,12 @@ from torch import nn
 from spinelab.data.slices.dataset import normalise
 from spinelab.data.volumes.geometry import from_slices
 from spinelab.data.volumes.prepare import PreparedVolume
+from spinelab.tasks.ensemble import softmax
 
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, volume: PreparedVolume, batch_size: int = 8) -> np.ndarray:
-    """Class probabilities (S, H, W, K) float32 of all slices of a prepared volume.
+    """Class probabilities (S, H, W, K) float32 of all slices of a prepared volume; of an `Ensemble`, the mean.
 
     Runs in evaluation mode, in full precision and in slice order, wherever the network is.
     """
@@ -25,8 +26,8 @@ def probabilities(network: nn.Module, volume: PreparedVolume, batch_size: int = 
         batch = np.empty((len(slices), slices.shape[3], *slices.shape[1:3]), np.float32)
         for pixels, normalised in zip(slices, batch, strict=True):
             normalise(pixels, volume.intensity, out=normalised)
-        logits = network(torch.from_numpy(batch).to(device)).float()
-        parts.append(logits.softmax(dim=1).permute(0, 2, 3, 1).cpu().numpy())
+        likely = softmax(network, torch.from_numpy(batch).to(device))
+        parts.append(likely.permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)
 
 

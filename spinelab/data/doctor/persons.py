@@ -120,7 +120,8 @@ def check_split(cases: Sequence[Case], split: Callable[[], Split]) -> tuple[Spli
 
 
 def _small_sides(split: Split) -> Iterator[Finding]:
-    sides = {"train": split.train, "test": split.test} | ({"val": split.val} if split.val else {})
+    given = {"val": split.val, "test": split.test}
+    sides = {"train": split.train} | {side: persons for side, persons in given.items() if persons}
     if "leave_one" in split.protocol:
         sides = {"train": split.train}
     small = {side: len(persons) for side, persons in sides.items() if len(persons) < FEW}

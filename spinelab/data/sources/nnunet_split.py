@@ -14,7 +14,7 @@ import numpy as np
 
 from spinelab.data.sources.listing import SHOWN, extract
 from spinelab.data.sources.tables import read_json
-from spinelab.data.splits import Split
+from spinelab.data.splits import NoSuchFold, Split
 from spinelab.errors import ConfigError, DataError
 
 
@@ -69,7 +69,7 @@ def _fold(folds: Any, fold: int, path: Path) -> dict[str, list[str]]:
     if not isinstance(folds, list) or not all(isinstance(entry, dict) for entry in folds):
         raise DataError("it holds no list of folds", remedy, path)
     if not 0 <= fold < len(folds):
-        raise ConfigError(f"there is no fold {fold}, its folds are 0 to {len(folds) - 1}", "set protocol.fold", path)
+        raise NoSuchFold(f"there is no fold {fold}, its folds are 0 to {len(folds) - 1}", "set protocol.fold", path)
     for side in ("train", "val"):
         cases = folds[fold].get(side)
         if not isinstance(cases, list) or not cases or not all(isinstance(case, str) for case in cases):

@@ -1,4 +1,4 @@
-"""Protocols that deal persons at random: one holdout, or folds."""
+"""Protocols that deal persons at random: one holdout, folds that test, or folds beside one test side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from spinelab.data.splits.rules import require, require_fold
+from spinelab.data.splits.rules import require, require_fold, require_outside
 from spinelab.data.splits.split import Split
-from spinelab.data.splits.strata import deal, nearest, whole
+from spinelab.data.splits.strata import Values, deal, nearest, whole
 
 
 def holdout(
@@ -69,14 +69,72 @@ def kfold(
         ConfigError: There is no such fold, or there are too few persons.
         ValueError: There are fewer than two folds, or the fraction is not in [0, 1).
     """
+    return dealt("kfold", persons, folds, fold, seed, val_fraction, sites, groups)
+
+
+def dealt(
+    protocol: str,
+    persons: Iterable[str],
+    folds: int,
+    fold: int,
+    seed: int,
+    val_fraction: float,
+    sites: Values,
+    groups: Values,
+) -> Split:
+    """The split of `kfold` under the name of the protocol that builds on it; raises as `kfold` does."""
     if folds < 2 or not 0 <= val_fraction < 1:
         raise ValueError(f"needs two folds or more and a fraction in [0, 1), not {folds} and {val_fraction}")
-    require_fold(fold, folds, "kfold")
+    require_fold(fold, folds, protocol)
     known = sorted(set(persons))
-    require(len(known), max(folds, 3 if val_fraction else 2), "kfold")
-    sizes = [len(range(first, len(known), folds)) for first in range(folds)]
-    test = deal(known, sizes, np.random.default_rng(seed), sites, groups)[fold]
+    require(len(known), max(folds, 3 if val_fraction else 2), protocol)
+    test = deal(known, even(len(known), folds), np.random.default_rng(seed), sites, groups)[fold]
     rest = sorted(set(known) - set(test))
     count = nearest(len(rest), val_fraction)
     val, train = deal(rest, (count, len(rest) - count), np.random.default_rng((seed, fold)), sites, groups)
-    return Split("kfold", seed, fold, train, val, test)
+    return Split(protocol, seed, fold, train, val, test)
+
+
+def kfold_test(
+    persons: Iterable[str],
+    *,
+    folds: int = 5,
+    fold: int = 0,
+    seed: int = 0,
+    test_fraction: float = 0.15,
+    sites: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Split:
+    """One test side for all folds; over the folds each other person validates exactly once.
+
+    For ensembles: no fold's network has seen the test persons, so all of them together may be scored there, as
+    nnU-Net (Isensee et al. 2021) does with its five folds.
+
+    Args:
+        persons: All persons.
+        folds: Number of folds of the persons who are not tested.
+        fold: Which of them validates, from 0; the others are trained on.
+        seed: Seed of the shuffle, the same for all folds.
+        test_fraction: Part of all persons that is tested: the nearest whole number, at least one.
+        sites: Person -> site.
+        groups: Person -> what to stratify by beside the site, such as the kind of lesion.
+
+    Raises:
+        ConfigError: There is no such fold, or there are too few persons.
+        ValueError: There are fewer than two folds, or the fraction is not between 0 and 1.
+    """
+    if folds < 2 or not 0 < test_fraction < 1:
+        raise ValueError(f"needs two folds or more and a fraction between 0 and 1, not {folds} and {test_fraction}")
+    require_fold(fold, folds, "kfold_test")
+    known, rng = sorted(set(persons)), np.random.default_rng(seed)
+    require(len(known), folds + 1, "kfold_test", "lower protocol.folds")
+    count = nearest(len(known), test_fraction)
+    test, rest = deal(known, (count, len(known) - count), rng, sites, groups)
+    require_outside(len(rest), folds, "kfold_test", "lower protocol.test_fraction or protocol.folds")
+    val = deal(rest, even(len(rest), folds), rng, sites, groups)[fold]
+    return Split("kfold_test", seed, fold, tuple(set(rest) - set(val)), val, test)
+
+
+def even(total: int, parts: int) -> list[int]:
+    """Sizes of parts that differ by one at most, the larger ones first."""
+    return [len(range(first, total, parts)) for first in range(parts)]

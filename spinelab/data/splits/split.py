@@ -11,6 +11,8 @@ from spinelab.errors import ConfigError
 from spinelab.files import write_atomically
 
 SIDES = ("train", "val", "test")
+ALL_FOLDS = -1
+"""Stands for the number of the fold where several folds that share a test side act as one: an ensemble of them."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Split:
     Attributes:
         protocol: Name of the rule that made it.
         seed: Its seed.
-        fold: Which of its folds, 0 if there is one only.
+        fold: Which of its folds, 0 if there is one only, or `ALL_FOLDS`.
         train: Persons to train on.
         val: Persons to choose the checkpoint by; may be empty.
         test: Persons to report.

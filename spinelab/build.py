@@ -180,7 +180,15 @@ def callbacks(config: DictConfig, run: Run, data: SliceDataModule) -> list[light
     if not data.val_set.volumes:
         nodes = {name: node for name, node in nodes.items() if name not in ("scores", "panels", "early_stopping")}
         extra["checkpoint"]["monitor"] = None
-    return [make(node, **extra.get(str(name), {})) for name, node in nodes.items()]
+    watchers = [make(node, **extra.get(str(name), {})) for name, node in nodes.items()]
+    return watchers + ([pruning(config.trial)] if config.get("trial") else [])
+
+
+def pruning(trial: DictConfig) -> lightning.Callback:
+    """What gives up a hopeless trial of a search."""
+    from spinelab.callbacks.pruning import Pruning  # imports Optuna, which other trainings do without
+
+    return Pruning(**trial)
 
 
 def precision(wanted: str, accelerator: str) -> str:

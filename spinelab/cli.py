@@ -14,7 +14,8 @@ from spinelab.groups import groups
 
 HERE = Path(__file__).parent
 COMMANDS = (
-    "train", "evaluate", "predict", "ensemble", "compare", "prepare", "doctor", "data", "phantom", "dashboard",
+    "train", "evaluate", "predict", "ensemble", "compare", "study", "runs", "prepare", "doctor", "data", "phantom",
+    "dashboard", "sync",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from spinelab.errors import ConfigError
+from spinelab.errors import ConfigError, near
 from spinelab.groups import conf_dir, groups, own_conf_dir
 
 HYDRA_ERRORS = (HydraException, ConfigCompositionException, OmegaConfBaseException)
@@ -155,13 +155,6 @@ def parse_overrides(overrides: Iterable[str]) -> list[Override]:
         except HydraException as error:
             raise ConfigError(f"{text!r} is not an override ({_first_line(error)})", "write key=value") from None
     return parsed
-
-
-def near(wrong: str, known: Sequence[str]) -> str:
-    """A remedy that names the nearest known words, or all of them."""
-    matches = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(matches)}? " if matches else ""
-    return f"{hint}choices: {', '.join(known)}"
 
 
 def _choices(override: Override) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -45,3 +47,10 @@ class RunPruned(RunError):
 
 class JobsFailed(RunError):
     """Jobs of a sweep failed; the others are done, and nothing is lost."""
+
+
+def near(wrong: str, known: Sequence[str]) -> str:
+    """A remedy that names the nearest known words, or all of them."""
+    matches = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(matches)}? " if matches else ""
+    return f"{hint}choices: {', '.join(known)}"

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import wandb
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+import wandb
 
 Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(image, truth, prediction) of one slice, each (H, W)."""
@@ -69,6 +70,7 @@ class WandbRun(Logger):
         """Identifier."""
         return self._id
 
+    @rank_zero_only
     def open(self) -> None:
         """Start the W&B run; training goes on without it if that fails."""
         self._safely(lambda: None)

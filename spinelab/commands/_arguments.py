@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from spinelab.config import near
-from spinelab.errors import ConfigError
+from spinelab.errors import ConfigError, near
 
 
 def options(arguments: Iterable[str], known: Sequence[str], required: Sequence[str] = ()) -> dict[str, str]:

@@ -12,11 +12,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from spinelab.commands._arguments import options
-from spinelab.config import near
 from spinelab.data.fetch import fetch as fetching
 from spinelab.data.fetch.catalogue import RemoteFile, RemoteSet, catalogue
 from spinelab.data.fetch.download import Advance
-from spinelab.errors import ConfigError
+from spinelab.errors import ConfigError, near
 
 
 def fetch(arguments: Sequence[str]) -> int:

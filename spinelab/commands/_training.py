@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -22,7 +22,7 @@ from spinelab.commands._failures import explained
 from spinelab.commands._scoring import print_scores, score_cases, summary
 from spinelab.data.datamodule import SliceDataModule
 from spinelab.data.splits import Split
-from spinelab.errors import ConfigError
+from spinelab.errors import ConfigError, RunPruned
 from spinelab.run import Run
 from spinelab.run_state import StateName, recorded
 from spinelab.tasks.seal import resume_point
@@ -72,7 +72,8 @@ def check(config: DictConfig) -> Ready:
     _quieten()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     task = build.task(config, labels)
-    return Ready(config, labels, cases, split, build.datamodule(config, slices, split), task)
+    data = build.datamodule(config, slices, split if config.get("test", True) else replace(split, test=()))
+    return Ready(config, labels, cases, split, data, task)
 
 
 def fit(ready: Ready, run: Run) -> Fitted:
@@ -92,6 +93,8 @@ def fit(ready: Ready, run: Run) -> Fitted:
         view.open()
         with explained(config, run, data):
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        if config.get("trial"):
+            _require_unpruned(trainer)
     except BaseException as error:
         view.close(failed=True)
         if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit
@@ -101,6 +104,15 @@ def fit(ready: Ready, run: Run) -> Fitted:
     best = getattr(trainer.checkpoint_callback, "best_model_score", None)
     val_dice = float(best) if best is not None else float("nan")
     return Fitted(**vars(ready), view=view, val_dice=val_dice, main_process=trainer.is_global_zero)
+
+
+def _require_unpruned(trainer: lightning.Trainer) -> None:
+    """Raise `RunPruned` if the search that the run belongs to has given it up."""
+    from spinelab.callbacks.pruning import Pruning
+
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Pruning) and callback.reason:
+            raise RunPruned(callback.reason, "nothing: the search goes on with others")
 
 
 @contextmanager

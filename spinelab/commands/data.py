@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spinelab.config import near
-from spinelab.errors import ConfigError
+from spinelab.errors import ConfigError, near
 
 ACTIONS = ("fetch", "adopt", "landmarks")
 

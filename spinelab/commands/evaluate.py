@@ -25,8 +25,8 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from spinelab.commands._arguments import flag, options
-from spinelab.config import compose_config, near
-from spinelab.errors import ConfigError, RunError
+from spinelab.config import compose_config
+from spinelab.errors import ConfigError, RunError, near
 from spinelab.run import Run, write_table
 
 OWN = ("data=", "data.", "paths.", "scoring.")

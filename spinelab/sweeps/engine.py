@@ -16,13 +16,14 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from spinelab.config import HYDRA_ERRORS, finish, unwritable
+from spinelab.errors import RunError
 from spinelab.files import write_atomically
 from spinelab.run import Run
 from spinelab.run_state import RunState, run_state, write_state
 from spinelab.sweeps.composing import ComposesOnce
 from spinelab.sweeps.live import Watch
 from spinelab.sweeps.processes import outlives, tied
-from spinelab.sweeps.threads import at_once, batch_size, threads_each
+from spinelab.sweeps.threads import batch_size, threads_each
 
 SECONDS = 1.0
 """Between two looks at jobs that go on after their launcher gave up."""
@@ -67,6 +68,7 @@ class Engine:
         self.folder = Path(config.hydra.sweep.dir)
         self.jobs: dict[str, Job] = {}
         self._launched: Counter[str] = Counter()
+        self._watch = Watch(self.folder.name, self._launched)
         self._shared: list[str] = []
         self._excuse = ""
 
@@ -100,7 +102,8 @@ class Engine:
         self._write()
         threads = threads_each(self.config, len(wanted))
         self._shared = [f"threads={threads}"] if threads and not self.config.threads else []
-        with Watch(self.folder.name, list(self.jobs.values()), self._launched, at_once(self.config)), tied(self.config):
+        self._watch.follow(self.jobs.values())
+        with self._watch, tied(self.config):
             for job in self._rounds([job for job in wanted.values() if self._is_open(job)]):
                 self._launch([job])  # by itself, where it takes no other with it, and has all memory
         for job in wanted.values():
@@ -110,6 +113,9 @@ class Engine:
         """Launch jobs until each had its turn; returns those whose processes ended without a word.
 
         When a process is killed, joblib ends its neighbours and gives up, and many jobs have not begun.
+
+        Raises:
+            RunError: Not one job of the sweep could be started.
         """
         died: list[Job] = []
         while waiting:
@@ -120,8 +126,10 @@ class Engine:
             begun = [job for job in still if job.state() != before[job.run.id]]
             died += begun
             left = [job for job in still if job not in begun]
+            if self._excuse and len(left) == len(self.jobs):
+                raise RunError(f"no job could be started: {self._excuse}", "see hydra.launcher.*")
             if len(left) == len(waiting) or outlives(self.config):
-                break  # it cannot start any, or will do so when it has room
+                break  # it cannot start these, or a cluster will do so when it has room
             waiting = left
         return died
 

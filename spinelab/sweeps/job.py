@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
 
 from spinelab.errors import RunBusy, RunPruned, SpinelabError
 from spinelab.run import Run
 from spinelab.run_state import write_state
+from spinelab.sweeps.processes import end_with_sweep, train_apart, trains_with_several
 
 LOG = "log.txt"
 
 
-def run_job(config: DictConfig, train: Callable[[DictConfig], float]) -> float:
+def run_job(config: DictConfig, overrides: Sequence[str], train: Callable[[DictConfig], float]) -> float:
     """Train; an error is written to the run's ``status.json`` and ``log.txt``, and the other jobs go on.
 
     Args:
         config: The job's configuration, finished.
+        overrides: What it was composed from.
         train: Trains it and returns its score.
 
     Returns:
         The score; NaN for a job that failed, was pruned, or is being trained by another process.
     """
-    import spinelab.commands._training  # noqa: F401  Lightning's log handler must not get the job's file as its stream
-
-    folder = Run.of(config).folder
-    with printing_to(folder / LOG):
+    end_with_sweep()
+    folder, apart = Run.of(config).folder, trains_with_several(config)
+    if not apart:  # Lightning's log handler must not get the job's file as its stream
+        import spinelab.commands._training  # noqa: F401
+    with printing_to(folder / LOG), threadpool_limits(config.threads):
         try:
-            return train(config)
+            return train_apart(overrides, folder, config.threads) if apart else train(config)
         except (RunBusy, RunPruned) as error:
             print(error.found)
         except SpinelabError as error:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -27,32 +27,39 @@ SHOWN = 12
 
 
 class Watch:
-    """Follows jobs in a thread of its own, from entering to leaving.
+    """Follows jobs in a thread of its own, from entering to leaving, as often as it is entered.
 
     Args:
         title: The sweep's name.
-        jobs: All its jobs.
         launched: How often each job was launched by this sweep, by its run's id; may change meanwhile.
-        at_once: Jobs that run at the same time.
     """
 
-    def __init__(self, title: str, jobs: Sequence[Job], launched: Mapping[str, int], at_once: int) -> None:
-        self.title, self.jobs, self.launched, self.at_once = title, jobs, launched, at_once
+    def __init__(self, title: str, launched: Mapping[str, int]) -> None:
+        self.title, self.launched = title, launched
+        self.jobs: list[Job] = []
         self.states: dict[str, RunState] = {}
+        self._before: set[str] = set()
         self._begun: dict[str, float] = {}
-        self._before = {job.run.id for job in jobs if job.state().name in ("done", "fitted")}
         self._started = time.monotonic()
         self._stop = threading.Event()
         # bound now: a job of this very process sends sys.stdout to its own file
         self._console = Console(file=sys.stdout)
-        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def follow(self, jobs: Iterable[Job]) -> None:
+        """Say which jobs there are; those that are done already are not told of one by one."""
+        self.jobs = list(jobs)
+        new = [job for job in self.jobs if job.run.id not in self.states]
+        done = {job.run.id for job in new if job.state().name in ("done", "fitted")}
+        self._before |= done
+        if done and not self._console.is_terminal:
+            self._console.print(f"sweep {self.title}: {len(done)} of {len(new)} jobs were done before", highlight=False)
 
     def __enter__(self) -> Watch:
+        self._stop.clear()
+        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         if self._console.is_terminal:
             self._live.start()
-        elif self._before:
-            self._console.print(f"sweep {self.title}: {len(self._before)} of {len(self.jobs)} jobs were done before")
         self._thread.start()
         return self
 

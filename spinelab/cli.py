@@ -15,7 +15,7 @@ from spinelab.groups import groups
 HERE = Path(__file__).parent
 COMMANDS = (
     "train", "evaluate", "predict", "ensemble", "compare", "study", "runs", "prepare", "doctor", "data", "phantom",
-    "dashboard", "sync",
+    "dashboard", "sync", "wandb-sweep",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def overview() -> str:
     """The commands, one line each."""
-    rows = "\n".join(f"  {name:<11}{_docstring(name).splitlines()[0]}" for name in COMMANDS)
+    rows = "\n".join(f"  {name:<13}{_docstring(name).splitlines()[0]}" for name in COMMANDS)
     return (
         "spinelab: which segmentation architecture is best on your spine MRI\n\n"
         f"usage: spinelab COMMAND [key=value ...]\n\n{rows}\n\n"
@@ -59,8 +59,12 @@ def explain(command: str) -> str:
 
 
 def _docstring(command: str) -> str:
-    source = (HERE / "commands" / f"{command}.py").read_text(encoding="utf-8")
+    source = (HERE / "commands" / f"{_module(command)}.py").read_text(encoding="utf-8")
     return ast.get_docstring(ast.parse(source)) or ""
+
+
+def _module(command: str) -> str:
+    return command.replace("-", "_")
 
 
 def _groups() -> str:
@@ -72,7 +76,7 @@ def _run(command: str, arguments: list[str]) -> int:
     from spinelab.errors import SpinelabError
 
     try:
-        module = importlib.import_module(f"spinelab.commands.{command}")
+        module = importlib.import_module(f"spinelab.commands.{_module(command)}")
         return int(module.main(arguments) or 0)
     except SpinelabError as error:
         print(f"spinelab {command}: {error}", file=sys.stderr)

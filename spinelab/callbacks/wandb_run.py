@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -9,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import wandb
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-
-import wandb
 
 Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(image, truth, prediction) of one slice, each (H, W)."""
@@ -57,6 +57,8 @@ class WandbRun(Logger):
             "dir": folder, "config": dict(config), "mode": mode, "reinit": "create_new",
             "resume": "allow" if mode == "online" else None,
         }  # fmt: skip
+        if "WANDB_SWEEP_ID" in os.environ:  # W&B's own agent names the run and says where it belongs
+            self._init |= {"id": None, "group": None, "resume": None, "mode": "online"}
         self._run: Any = None
         self._broken = mode == "disabled"
 
@@ -121,7 +123,7 @@ class WandbRun(Logger):
             wandb.teardown()
             self._init |= {"mode": "offline", "resume": None}
             reason = str(error).splitlines()[0]
-            remedy = f"recording offline; send it later with `wandb sync {self._init['dir']}/wandb/offline-run-*`"
+            remedy = f"recording offline; send it later with `spinelab sync {self._init['dir']}`"
             warnings.warn(f"Weights & Biases cannot be reached ({reason}); {remedy}", stacklevel=2)
             return wandb.init(**self._init, settings=settings)
 

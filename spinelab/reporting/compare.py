@@ -17,13 +17,14 @@ from spinelab.reporting.tables import make_tables
 from spinelab.reporting.writers import comparisons_frame, ranks_frame, to_frame, to_latex, to_markdown
 
 
-def compare(paths: Iterable[Path | str], out: Path) -> Path:
+def compare(paths: Iterable[Path | str], out: Path, journal: Path | None = None) -> Path:
     """Compares finished runs and writes what a paper, a README and a reader need.
 
     Args:
         paths: Run folders, folders that hold them at any depth, or glob patterns.
         out: Folder for ``table.md``, ``table.csv``, ``table.tex``, ``comparisons.csv`` (all pairs), ``ranks.csv``,
             ``all_cases.parquet`` (the cases of all runs), ``boxes.png`` and ``index.html``.
+        journal: Of the search that chose the runs' settings, whose trials the page shall show.
 
     Returns:
         The page, ``out/index.html``.
@@ -34,7 +35,7 @@ def compare(paths: Iterable[Path | str], out: Path) -> Path:
     results = read_runs(paths)
     groups = group_runs(results)
     tables = make_tables(groups)
-    page = make_page(results, groups, tables, out)  # first: what fails here leaves an older comparison whole
+    page = make_page(results, groups, tables, out, journal)  # first: what fails here leaves an older comparison whole
     write_atomically(out / "table.md", to_markdown(tables))
     write_atomically(out / "table.tex", to_latex(tables))
     frames = {"table": to_frame(tables), "comparisons": comparisons_frame(tables), "ranks": ranks_frame(tables)}

@@ -25,7 +25,9 @@ from spinelab.reporting.verdicts import verdicts
 HERE = Path(__file__).parent
 
 
-def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, ...], out: Path) -> str:
+def make_page(
+    results: Results, groups: tuple[Group, ...], tables: tuple[Table, ...], out: Path, journal: Path | None = None
+) -> str:
     """The page as text.
 
     Args:
@@ -33,10 +35,11 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         groups: Rows, as `group_runs` pools them.
         tables: One a metric; the first is shown first.
         out: Folder that the page will lie in; links to the runs begin there.
+        journal: Of the search that chose the runs' settings, if one did.
     """
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"number": writers.number, "interval": writers.interval, "signed": writers.signed}
-    environment.filters |= {"rank_line": words.rank}
+    environment.filters |= {"rank_line": words.rank, "plain": words.plain}
     ranked = tuple(row.group for row in tables[0].rows)
     curves = [(title, curve_figure(ranked, column)) for title, column in
               (("Against epochs", "epoch"), ("Against time", "seconds"))]  # fmt: skip
@@ -60,6 +63,7 @@ def make_page(results: Results, groups: tuple[Group, ...], tables: tuple[Table, 
         sites=_drawn((name, site_figure(tables[0], name)) for name in tables[0].columns),
         numbers={group.label: number for number, group in enumerate(ranked, start=1)},
         links={group.label: _links(group, out) for group in ranked},
+        searches=_searches(journal),
         gallery=make_gallery(ranked),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
@@ -86,6 +90,15 @@ def facts(results: Results, groups: tuple[Group, ...]) -> dict[str, str]:
         "Code": [str(run.environment["commit"])[:12] for run in runs if run.environment.get("commit")],
     }
     return {name: _listed(values) for name, values in named.items() if values}
+
+
+def _searches(journal: Path | None) -> list[tuple[Any, list[tuple[str, Markup]]]]:
+    """Each study of a search with its figures."""
+    if journal is None:
+        return []
+    from spinelab.reporting.search import search_sections  # imports Optuna, which other pages do without
+
+    return [(section, _drawn(section.figures.items())) for section in search_sections(journal)]
 
 
 def _models(count: int) -> str:

@@ -115,3 +115,10 @@ def spreads(label: str, spread: Spread, unit: str = "1") -> tuple[str, ...]:
     """A line of the table of standard deviations."""
     parts = [None if part is None else part**0.5 for part in (spread.persons, spread.folds, spread.seeds, spread.rest)]
     return label, *("not known" if part is None else number(part, unit) for part in (*parts, spread.noise))
+
+
+def plain(value: object) -> str:
+    """A value of whatever kind in a table cell: numbers in four digits, nothing for what is missing."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value)

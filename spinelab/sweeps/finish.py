@@ -11,23 +11,27 @@ from spinelab.sweeps.engine import Engine, Job
 from spinelab.sweeps.job import LOG
 
 
-def finish_sweep(engine: Engine) -> None:
+def finish_sweep(engine: Engine, journal: Path | None = None) -> None:
     """Print the comparison of the finished runs, and tell which jobs failed.
+
+    Args:
+        engine: What ran them.
+        journal: Of a search, for the page.
 
     Raises:
         JobsFailed: A job failed.
     """
     if folders := engine.finished():
-        _compare(folders, engine.folder / "comparison")
+        _compare(folders, engine.folder / "comparison", journal)
     if unfinished := engine.unfinished():
         raise JobsFailed(_told(unfinished, len(engine.jobs)), "mend the cause and run the same command again")
 
 
-def _compare(folders: list[Path], out: Path) -> None:
+def _compare(folders: list[Path], out: Path, journal: Path | None) -> None:
     from spinelab.reporting.compare import compare, first_table
 
     try:
-        page = compare(folders, out)
+        page = compare(folders, out, journal)
     except RunError as error:  # such as other label maps: the runs are there all the same
         print(f"no comparison: {error}")
         return

@@ -23,6 +23,7 @@ from spinelab.config import parse_overrides, settle
 from spinelab.errors import RunError
 from spinelab.sweeps.engine import Engine
 from spinelab.sweeps.finish import finish_sweep
+from spinelab.sweeps.folds import with_folds
 from spinelab.sweeps.naming import IRRELEVANT
 from spinelab.sweeps.samplers import SamplerName
 from spinelab.sweeps.space import Space, assign, divide, read_space
@@ -85,12 +86,15 @@ class Search(Sweeper):
         self.engine.run(finals)
         require_winners(tunings)
         self.engine.jobs = {job.run.id: job for job in finals}  # a trial that failed has had its say
-        finish_sweep(self.engine)
+        finish_sweep(self.engine, Path(self.engine.folder) / JOURNAL)
 
     def tunings(self, arguments: Sequence[str]) -> list[Tuning]:
         """A study for every combination of the comma values of the command line."""
         space, fixed, grid = divide(parse_overrides(arguments), read_space(self.params))
-        return [self._tuning(space, fixed, [f"{key}={value}" for key, value in values]) for values in grid]
+        combined = ([*fixed, *(f"{key}={value}" for key, value in values)] for values in grid)
+        jobs = list(with_folds(combined, self.engine.compose))
+        same = set(jobs[0]).intersection(*jobs)  # what differs is what a study is called by
+        return [self._tuning(space, [o for o in job if o in same], [o for o in job if o not in same]) for job in jobs]
 
     def _tuning(self, space: Space, fixed: list[str], chosen: list[str]) -> Tuning:
         overrides = (*fixed, *chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -97,8 +98,17 @@ def test_without_a_network_the_run_is_recorded_offline(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setattr(wandb_run, "CONNECT_SECONDS", 2)
     run = offline_run(tmp_path, "job", mode="online")
-    with pytest.warns(UserWarning, match=r"cannot be reached .*recording offline.*wandb sync"):
+    with pytest.warns(UserWarning, match=r"cannot be reached .*recording offline.*spinelab sync"):
         run.log_metrics({"a": 1.0}, step=0)
     run.close()
     (recorded,) = tmp_path.rglob("offline-run-*/run-job.wandb")
     assert recorded.stat().st_size > 0
+
+
+def test_under_an_agent_of_wandb_the_run_is_the_agent_s(tmp_path, monkeypatch):
+    started = {}
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    monkeypatch.setattr(wandb, "init", lambda **options: started.update(options) or SimpleNamespace())
+    WandbRun(id="own", name="unet", folder=str(tmp_path), config={}, group="mine").open()
+    assert started["mode"] == "online"
+    assert (started["id"], started["group"], started["resume"]) == (None, None, None)

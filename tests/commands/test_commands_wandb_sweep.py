@@ -39,8 +39,10 @@ def documented(sweep) -> None:
             assert sweep["method"] != "grid"
 
 
-@pytest.mark.parametrize("method", ["bayes", "random", "grid"])
-@pytest.mark.parametrize("search", groups()["hparams_search"])
+@pytest.mark.parametrize(
+    ("search", "method"),
+    [*((search, "bayes") for search in groups()["hparams_search"]), ("default", "random"), ("default", "grid")],
+)
 def test_every_search_becomes_a_sweep_whose_command_composes(search, method):
     sweep = make_sweep(search, ["data=gm_challenge", "data.root=x"], method)
     documented(sweep)

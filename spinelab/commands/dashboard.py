@@ -7,8 +7,8 @@ Examples:
   spinelab dashboard runs/phantom entity=my-team project=spine title="Architectures on the phantom"
 
 Folders are runs or hold runs. The runs themselves must be in the project already: train with logger.mode=online, or
-send offline ones with `spinelab sync`. Needs pip install 'spinelab[dashboard]' and `wandb login`. Prints both addresses;
-run again, it saves new ones beside the old.
+send offline ones with `spinelab sync`. Needs pip install 'spinelab[dashboard]' and `wandb login`. Prints both
+addresses; run again, it saves new ones beside the old.
 """
 
 from __future__ import annotations

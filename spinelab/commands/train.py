@@ -27,7 +27,6 @@ from spinelab.errors import JobsFailed
 from spinelab.groups import conf_dir
 from spinelab.run import Run
 from spinelab.run_state import run_state
-from spinelab.sweeps.processes import end_with_sweep
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +43,10 @@ def train(config: DictConfig) -> float:
     Raises:
         SpinelabError: The configuration or the data cannot be used; raised before any training time is spent.
     """
-    end_with_sweep()
+    if "SPINELAB_SWEEP_PROCESS" in os.environ:  # it is a job's own command
+        from spinelab.sweeps.processes import end_with_sweep
+
+        end_with_sweep()
     run = Run.of(config)
     state = run_state(run.folder)
     if state.name == "done" or (state.name == "fitted" and not config.test):

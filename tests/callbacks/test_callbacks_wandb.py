@@ -108,7 +108,9 @@ def test_without_a_network_the_run_is_recorded_offline(tmp_path, monkeypatch):
 def test_under_an_agent_of_wandb_the_run_is_the_agent_s(tmp_path, monkeypatch):
     started = {}
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    monkeypatch.setattr(wandb, "init", lambda **options: started.update(options) or SimpleNamespace())
+    monkeypatch.setattr(
+        wandb, "init", lambda **options: started.update(options) or SimpleNamespace(define_metric=lambda *_, **__: None)
+    )
     WandbRun(id="own", name="unet", folder=str(tmp_path), config={}, group="mine").open()
     assert started["mode"] == "online"
     assert (started["id"], started["group"], started["resume"]) == (None, None, None)

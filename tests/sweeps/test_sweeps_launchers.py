@@ -39,7 +39,12 @@ def single(root, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     "launcher",
-    ["basic", "cores", pytest.param("local", marks=pytest.mark.slow), pytest.param("ray_local", marks=pytest.mark.slow)],
+    [
+        "basic",
+        "cores",
+        pytest.param("local", marks=pytest.mark.slow),
+        pytest.param("ray_local", marks=pytest.mark.slow),
+    ],
 )
 def test_three_jobs_and_one_that_fails(root, single, tmp_path, launcher):
     runs, log = tmp_path / "runs", tmp_path / "log.txt"

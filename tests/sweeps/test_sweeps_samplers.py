@@ -70,7 +70,9 @@ def chance():
 
 @pytest.mark.parametrize("name", ["tpe", "cmaes", "pso"])
 @pytest.mark.parametrize(
-    ("function", "near"), [(sphere, 0.02), (branin, 0.15), (rosenbrock, 0.5), (mixed, 0.02)], ids=lambda v: str(v)[:14]
+    ("function", "near"),
+    [(sphere, 0.02), (branin, 0.15), (rosenbrock, 0.5), (mixed, 0.02)],
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_the_optimum_is_found_within_100_trials_and_nearer_than_by_chance(name, function, near, chance):
     found = regret(name, function, 100)

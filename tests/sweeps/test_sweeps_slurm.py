@@ -53,7 +53,7 @@ def launcher_of(*overrides: str):
     OmegaConf.set_readonly(config.hydra, False)
     with_name = OmegaConf.merge(config, {"hydra": {"job": {"name": "spinelab", "num": 0, "id": "0"}}})
     HydraConfig.instance().set_config(with_name)
-    launcher = instantiate(with_name.hydra.launcher)
+    launcher = instantiate(with_name.hydra.launcher, _execution_whitelist_=["hydra_plugins.*"])
     launcher.setup(hydra_context=None, task_function=print, config=with_name)
     return launcher
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
-from tests_sweeps import finish, folders, tiny
+from threadpoolctl import threadpool_info
 
+from spinelab.config import finish
 from spinelab.groups import conf_dir
 from spinelab.sweeps import threads
+from spinelab.sweeps.job import run_job
 from spinelab.sweeps.threads import at_once, batch_size, threads_each
 
 
@@ -64,29 +64,14 @@ def test_only_what_has_no_queue_gets_its_jobs_in_batches():
     assert batch_size(config("hydra/launcher=local", "+hydra.sweeper.max_batch_size=3")) == 3
 
 
-@pytest.fixture
-def counting(monkeypatch, tmp_path):
-    """A class that trainings call, which notes the numbers of threads in the job."""
-    (tmp_path / "counting.py").write_text(
-        "import cv2, torch, threadpoolctl\n"
-        "from lightning import Callback\n"
-        "class Count(Callback):\n"
-        "    def on_train_epoch_end(self, trainer, task):\n"
-        "        pools = sorted({pool['num_threads'] for pool in threadpoolctl.threadpool_info()})\n"
-        "        print(f'threads: {torch.get_num_threads()} {pools}')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("SPINELAB_TRUST", "counting.*")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_libraries_of_a_job_get_no_more_threads_than_the_job(tmp_path):
+    found: list[set[int]] = []
 
+    def train(given: DictConfig) -> float:
+        found.append({pool["num_threads"] for pool in threadpool_info()})
+        return 0.5
 
-def test_a_job_computes_with_the_threads_it_is_given(counting, discs, tmp_path):
-    runs = tmp_path / "runs"
-    own = ["+callbacks.count={_target_: counting.Count}", "logger=none", "hydra/launcher=cores"]
-    arguments = ["-m", *tiny(discs, runs, "threads=null"), *own, "hydra.launcher.n_jobs=2", "seed=0,1"]
-    assert finish(arguments, tmp_path / "log.txt") == 0, (tmp_path / "log.txt").read_text()
-    share = max(len(__import__("os").sched_getaffinity(0)) // 2, 1)
-    for folder in folders(runs).values():
-        assert f"threads: {share} [{share}]" in (folder / "log.txt").read_text()
-    saved = OmegaConf.load(Path(next(iter(folders(runs).values()))) / "config.yaml")
-    assert saved.threads == share
+    one = config(f"paths.runs={tmp_path}", "threads=1")
+    one = finish(OmegaConf.masked_copy(one, [str(key) for key in one if key != "hydra"]), one.hydra.runtime.choices)
+    assert run_job(one, [], train) == 0.5
+    assert found == [{1}]

@@ -9,8 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
 .PHONY: demo test test-slow test-faults check format clean
 
 demo: $(VENV)/installed  ## make a phantom, train four architectures, compare them
-	$(BIN)/spinelab train -m experiment=demo model=unet,unetpp,fcn,attention_unet
-	$(BIN)/spinelab compare runs/demo
+	$(BIN)/spinelab train -m experiment=demo sweep=demo model=unet,unetpp,fcn,attention_unet
 
 test: $(VENV)/installed  ## the fast tests, with coverage
 	$(PYTEST) -n $(CORES) --cov --cov-report=term --cov-fail-under=90

@@ -124,7 +124,11 @@ class Watch:
         """From the jobs that ended in this sweep, and the epochs of those that run; None before there is anything."""
         work = sum(self._part(job) for job in self.jobs if job.run.id not in self._before)
         todo = len(self.jobs) - len(self._before) - work
-        return (time.monotonic() - self._started) / work * todo if work > 0 and todo > 0 else None
+        return self.seconds_since() / work * todo if work > 0 and todo > 0 else None
+
+    def seconds_since(self) -> float:
+        """Since the sweep began."""
+        return time.monotonic() - self._started
 
     def _part(self, job: Job) -> float:
         state = self.states.get(job.run.id, RunState("queued"))

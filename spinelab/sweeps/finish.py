@@ -23,6 +23,15 @@ def finish_sweep(engine: Engine, journal: Path | None = None) -> None:
     """
     if folders := engine.finished():
         _compare(folders, engine.folder / "comparison", journal)
+    require_finished(engine)
+
+
+def require_finished(engine: Engine) -> None:
+    """Tell which jobs of a sweep failed, and why.
+
+    Raises:
+        JobsFailed: Some did.
+    """
     if unfinished := engine.unfinished():
         raise JobsFailed(_told(unfinished, len(engine.jobs)), "mend the cause and run the same command again")
 

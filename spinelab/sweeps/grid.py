@@ -5,19 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
 from spinelab.config import parse_overrides
 from spinelab.errors import ConfigError
-from spinelab.sweeps.engine import Engine
 from spinelab.sweeps.finish import finish_sweep
 from spinelab.sweeps.folds import with_folds
+from spinelab.sweeps.sweeper import EngineSweeper
 
 
-class Grid(Sweeper):
+class Grid(EngineSweeper):
     """Runs every combination of comma values; ``protocol.fold=all`` stands for all folds that the data set has.
 
     Args:
@@ -26,14 +21,6 @@ class Grid(Sweeper):
 
     def __init__(self, max_batch_size: int | None = None) -> None:
         self.max_batch_size = max_batch_size
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra gives each sweeper."""
-        self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-        self.engine = Engine(config, hydra_context, self.launcher)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run all jobs, then compare them.

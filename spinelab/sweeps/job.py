@@ -38,6 +38,10 @@ def run_job(config: DictConfig, overrides: Sequence[str], train: Callable[[DictC
             return train_apart(overrides, folder, config.threads) if apart else train(config)
         except (RunBusy, RunPruned) as error:
             print(error.found)
+        except KeyboardInterrupt as error:
+            if isinstance(error.__cause__, SystemExit) and error.__cause__.code not in (None, 1):
+                raise error.__cause__ from None  # submitit reads from its status that the job is queued again
+            raise
         except SpinelabError as error:
             print(error)
             write_state(folder, "failed", reason=str(error))

@@ -13,27 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
 from spinelab.config import parse_overrides, settle
 from spinelab.errors import RunError
-from spinelab.sweeps.engine import Engine
 from spinelab.sweeps.finish import finish_sweep
 from spinelab.sweeps.folds import with_folds
 from spinelab.sweeps.naming import IRRELEVANT
 from spinelab.sweeps.samplers import SamplerName
 from spinelab.sweeps.space import Space, assign, divide, read_space
+from spinelab.sweeps.sweeper import EngineSweeper
 from spinelab.sweeps.trials import REASON, Trials
 from spinelab.sweeps.tuning import Tuning, run_batches
 
 JOURNAL = "search.journal"
 
 
-class Search(Sweeper):
+class Search(EngineSweeper):
     """Optuna's samplers and a particle swarm, over Hydra's sweep expressions.
 
     Args:
@@ -61,13 +58,6 @@ class Search(Sweeper):
         self.params: dict[str, Any] = dict(plain or {})
         self.sampler, self.n_trials, self.n_jobs, self.pruning, self.seed = sampler, n_trials, n_jobs, pruning, seed
         self.max_batch_size = max_batch_size
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra gives each sweeper."""
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-        self.engine = Engine(config, hydra_context, launcher)
 
     def sweep(self, arguments: list[str]) -> None:
         """Complete all studies, test each one's winner, and compare the winners.

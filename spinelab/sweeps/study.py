@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from spinelab.config import compose_config, parse_overrides, settle
-from spinelab.errors import ConfigError, JobsFailed, RunError
+from spinelab.errors import ConfigError, RunError
 from spinelab.groups import groups
 from spinelab.run import Run
 from spinelab.run_state import RunState, run_state
-from spinelab.sweeps.engine import Engine
+from spinelab.sweeps.finish import require_finished
+from spinelab.sweeps.folds import count
 from spinelab.sweeps.study_file import Budget, StudyFile, read_study
+from spinelab.sweeps.sweeper import EngineSweeper
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,7 @@ def all_folds(config: DictConfig) -> tuple[int, ...]:
     """
     if "fold" not in config.protocol:
         return (0,)
-    if "folds" in config.protocol:
-        return tuple(range(config.protocol.folds))
-    from spinelab import build  # imports torch
-    from spinelab.data.splits import by_person, fold_count
-
-    listed = build.listing(config)
-    persons = sorted({case.person for case in listed})
-    return tuple(range(fold_count(build.make(config.protocol), persons, **by_person(listed))))
+    return tuple(range(config.protocol.folds if "folds" in config.protocol else count(config)))
 
 
 def merged(*parts: Sequence[str]) -> list[str]:
@@ -168,7 +160,7 @@ def compare_finished(jobs: Iterable[StudyJob], out: Path) -> None:
             print(f"\n{first_table(page.parent)}\n\npage: {page.resolve()}")
 
 
-class Study(Sweeper):
+class Study(EngineSweeper):
     """Runs the jobs of a study that are not done.
 
     Args:
@@ -187,14 +179,6 @@ class Study(Sweeper):
         self.plan = Plan(file, file.budget(budget), tuple(overrides), Path(top))
         self.max_batch_size = max_batch_size
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra gives each sweeper."""
-        self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-        self.engine = Engine(config, hydra_context, self.launcher)
-
     def sweep(self, arguments: list[str]) -> None:
         """Compose all jobs, run those that are not done, and compare.
 
@@ -209,12 +193,7 @@ class Study(Sweeper):
         self.engine.run([self.engine.job(job.overrides) for job in jobs])
         if self.engine.finished():
             compare_finished(jobs, self.plan.folder / "comparison")
-        if unfinished := self.engine.unfinished():
-            reasons = dict.fromkeys(
-                state.reason.splitlines()[0] if state.reason else state.name for _, state in unfinished
-            )
-            found = "\n  ".join([f"{len(unfinished)} of {len(jobs)} jobs failed", *reasons])
-            raise JobsFailed(found, "mend the cause and run the same command again")
+        require_finished(self.engine)
 
 
 def _unchecked(overrides: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from spinelab.errors import RunError
 from spinelab.journal import open_journal
+from spinelab.reporting.compare import compare
 from spinelab.reporting.search import search_sections
 
 SPACE = {
@@ -87,3 +88,15 @@ def test_torch_is_not_needed(journal):
         f"assert search_sections(Path({str(journal)!r})); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_page_of_the_winners_shows_how_they_were_found(journal, write_run, tmp_path):
+    write_run("unet")
+    page = compare([tmp_path / "runs"], tmp_path / "out", journal).read_text(encoding="utf-8")
+    assert "how the settings were chosen" in page
+    assert "30 complete" in page
+    for title in ("History", "Parameters", "Importance"):
+        assert f'aria-label="Search, model=unet, {title}"' in page
+    assert "<td>no memory</td>" in page
+    plain = compare([tmp_path / "runs"], tmp_path / "out").read_text(encoding="utf-8")
+    assert "how the settings were chosen" not in plain

@@ -86,6 +86,10 @@ class StudyFile:
         return self.budgets[name or next(iter(self.budgets))]
 
 
+PUBLISHED = "published.yaml"
+"""The published numbers lie beside the studies that they are held against."""
+
+
 def find_study(name: str) -> Path:
     """The file of a study: a path, or the name of a file in ./experiments or in the project's own experiments.
 
@@ -96,7 +100,8 @@ def find_study(name: str) -> Path:
         if not Path(name).is_file():
             raise ConfigError("there is no such file", "give a study's file, or its name", name)
         return Path(name)
-    known = {file.stem: file for folder in reversed(study_folders()) for file in sorted(folder.glob("*.yaml"))}
+    files = [file for folder in reversed(study_folders()) for file in sorted(folder.glob("*.yaml"))]
+    known = {file.stem: file for file in files if file.name != PUBLISHED}
     if name not in known:
         raise ConfigError(f"there is no study {name!r}", _near(name, tuple(sorted(known))))
     return known[name]

@@ -144,7 +144,8 @@ def test_studies_are_found_by_name_the_users_own_first(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_every_shipped_study_composes():
-    for file in sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml")):
+    files = set((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
+    for file in sorted(file for file in files if file.stem != "published"):  # the review's numbers are no study
         study = read_study(file)
         for budget in study.budgets:
             assert plan(file, budget).jobs()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import torch
@@ -27,6 +27,9 @@ from spinelab.tasks.scoring import Scoring
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.tasks.weights import start_from
 from spinelab.types import Case, LabelMap
+
+if TYPE_CHECKING:
+    from spinelab.classical.technique import Technique
 
 # What a configuration may call. A run folder from elsewhere brings its own config.yaml, which must not call anything.
 TRUSTED = ("spinelab.*", "torch.nn.*", "torch.optim.*", "lightning.*", "segmentation_models_pytorch.*", "monai.*")
@@ -135,7 +138,13 @@ def _check_flip(config: DictConfig) -> None:
 
 
 def network(config: DictConfig, named: LabelMap) -> torch.nn.Module:
-    """The architecture, with random weights unless the encoder names some."""
+    """The architecture, with random weights unless the encoder names some.
+
+    Raises:
+        ConfigError: A technique without a network was chosen.
+    """
+    if not config.model:
+        raise ConfigError(f"{config.name} is no network", "choose a network: leave out classical")
     return make(config.model, in_channels=config.channels, classes=named.count)
 
 
@@ -146,6 +155,28 @@ def task(config: DictConfig, named: LabelMap) -> SegmentationTask:
     if config.get("init"):
         start_from(started, Run.open(config.init).weights())
     return SegmentationTask(started, **parts, channels_last=config.trainer.get("channels_last", False))
+
+
+def technique(config: DictConfig) -> Technique:
+    """The technique without a network, not fitted yet."""
+    return make(config.classical)
+
+
+def technique_channel(config: DictConfig) -> int:
+    """Which channel a technique sees: of one contrast, the slice itself without its neighbours.
+
+    Raises:
+        ConfigError: There are several contrasts and none is chosen, or there is no such one.
+    """
+    near = preprocessing(config).neighbours
+    contrasts, chosen = config.channels // (2 * near + 1), technique(config).channel
+    if chosen is None and contrasts > 1:
+        remedy = f"choose one of them: classical.channel=0 to {contrasts - 1}"
+        raise ConfigError(f"the slices have {contrasts} contrasts, and {config.name} sees one", remedy)
+    if (chosen or 0) not in range(contrasts):
+        found = f"classical.channel={chosen}: the slices have {contrasts} contrasts"
+        raise ConfigError(found, "contrasts are numbered from 0")
+    return (chosen or 0) * (2 * near + 1) + near
 
 
 def logger(config: DictConfig, run: Run) -> WandbRun:
@@ -188,7 +219,7 @@ def pruning(trial: DictConfig) -> lightning.Callback:
     """What gives up a hopeless trial of a search."""
     from spinelab.callbacks.pruning import Pruning  # imports Optuna, which other trainings do without
 
-    return Pruning(**trial)
+    return Pruning(**{str(key): value for key, value in trial.items()})
 
 
 def precision(wanted: str, accelerator: str) -> str:

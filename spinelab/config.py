@@ -20,6 +20,8 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from spinelab.errors import ConfigError, near
 from spinelab.groups import conf_dir, groups, own_conf_dir
 
+NETWORK = ("model", "encoder", "loss", "optimizer", "scheduler", "augmentation", "loader", "trainer", "callbacks")
+"""Groups that play no part where a technique without a network is fitted."""
 HYDRA_ERRORS = (HydraException, ConfigCompositionException, OmegaConfBaseException)
 """What composing a configuration may raise."""
 
@@ -40,9 +42,18 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictCo
 
 
 def finish(config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
-    """Record the chosen group names (`choices`) and give the run its display name."""
+    """Record the chosen group names (`choices`) and give the run its display name.
+
+    Where a technique without a network is chosen (`classical`), the groups of a network are emptied: whatever they
+    were, it is the same run.
+    """
     choices = {key: value for key, value in choices.items() if not set("/@") & set(key) and value}
     OmegaConf.set_struct(config, False)
+    if "classical" in choices:
+        config.name = config.name or choices["classical"]
+        config.init, choices = None, {key: value for key, value in choices.items() if key not in NETWORK}
+        for group in NETWORK:
+            config[group] = {}
     config.choices = choices
     if not config.name:
         encoder = config.encoder.name

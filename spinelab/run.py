@@ -41,7 +41,17 @@ IRRELEVANT = (
     "callbacks.progress",
     "callbacks.panels",
 )
-PACKAGES = ("spinelab", "torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "numpy")
+PACKAGES = (
+    "spinelab",
+    "torch",
+    "lightning",
+    "segmentation-models-pytorch",
+    "timm",
+    "albumentations",
+    "scikit-image",
+    "scikit-learn",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The networks of finished runs: one by itself, or several that predict together."""
+"""The networks (or techniques) of finished runs: one by itself, or several that predict together."""
 
 from __future__ import annotations
 
@@ -80,6 +80,10 @@ def _facts(config: DictConfig, scored: bool) -> dict[str, Any]:
 
 def _network(run: Run) -> nn.Module:
     config = run.config()
+    if config.get("classical"):
+        from spinelab.commands._classical import fitted_technique  # imports scikit-image
+
+        return fitted_technique(run)
     network = build.network(_without_download(config), build.labels(config))
     load_weights(network, run.weights())
     return network

@@ -1,4 +1,4 @@
-"""The two halves of a training: fit, and score what was fitted."""
+"""The two halves of a run: fit, and score what was fitted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 
 import lightning
 import pandas as pd
@@ -32,21 +31,33 @@ from spinelab.types import Case, LabelMap
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A training whose configuration and data were checked, and which has not begun."""
+class Checked:
+    """A run whose configuration and data were checked, and which has not begun."""
 
     config: DictConfig
     labels: LabelMap
     cases: list[Case]
     split: Split
     data: SliceDataModule
+
+    def fitted(self, network: nn.Module, view: WandbRun, val_dice: float, main_process: bool = True) -> Fitted:
+        """What became of it."""
+        known = {field.name: getattr(self, field.name) for field in fields(Checked)}
+        return Fitted(**known, network=network, view=view, val_dice=val_dice, main_process=main_process)
+
+
+@dataclass(frozen=True)
+class Ready(Checked):
+    """A training that has not begun."""
+
     task: SegmentationTask
 
 
 @dataclass(frozen=True)
-class Fitted(Ready):
-    """A trained network and what is needed to score it."""
+class Fitted(Checked):
+    """A trained network, or a fitted technique in the clothes of one, and what is needed to score it."""
 
+    network: nn.Module
     view: WandbRun
     val_dice: float
     main_process: bool
@@ -54,6 +65,18 @@ class Fitted(Ready):
 
 def check(config: DictConfig) -> Ready:
     """Build all that a training needs, which finds out what is wrong with it; no file of the run is touched.
+
+    Raises:
+        SpinelabError: Bad data or configuration.
+    """
+    _quieten()
+    checked = check_data(config)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    return Ready(**vars(checked), task=build.task(config, checked.labels))
+
+
+def check_data(config: DictConfig) -> Checked:
+    """Build all that every run needs, whatever is fitted.
 
     Raises:
         SpinelabError: Bad data or configuration.
@@ -69,11 +92,8 @@ def check(config: DictConfig) -> Ready:
         )
     seen = split.persons if config.get("test", True) else split.train + split.val
     slices = build.cache(config, [case for case in cases if case.person in seen])
-    _quieten()
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
-    task = build.task(config, labels)
     data = build.datamodule(config, slices, split if config.get("test", True) else replace(split, test=()))
-    return Ready(config, labels, cases, split, data, task)
+    return Checked(config, labels, cases, split, data)
 
 
 def fit(ready: Ready, run: Run) -> Fitted:
@@ -88,22 +108,30 @@ def fit(ready: Ready, run: Run) -> Fitted:
     run.start(config)
     ready.split.save(run.split)
     checkpoint = resume_point(run.checkpoints)
-    _announce(run, config, ready.split, task.network, checkpoint)
-    try:
-        view.open()
+    size = f"{(parameter_count(task.network) or 0) / 1e6:.2f} M parameters"
+    announce(ready, run, size, goes_on=checkpoint is not None)
+    with viewed(view):
         with explained(config, run, data):
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         if config.get("trial"):
             _require_unpruned(trainer)
-    except BaseException as error:
-        view.close(failed=True)
-        if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit
-            raise KeyboardInterrupt from None
-        raise
     load_weights(task.network, run.weights())
     best = getattr(trainer.checkpoint_callback, "best_model_score", None)
     val_dice = float(best) if best is not None else float("nan")
-    return Fitted(**vars(ready), view=view, val_dice=val_dice, main_process=trainer.is_global_zero)
+    return ready.fitted(task.network, view, val_dice, main_process=trainer.is_global_zero)
+
+
+@contextmanager
+def viewed(view: WandbRun) -> Iterator[None]:
+    """Open the W&B run; an error closes it as failed."""
+    try:
+        view.open()
+        yield
+    except BaseException as error:
+        view.close(failed=True)
+        if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit; submitit ends a pre-empted job so
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _require_unpruned(trainer: lightning.Trainer) -> None:
@@ -140,7 +168,7 @@ def write_facts(fitted: Fitted, run: Run, seconds: float) -> None:
     """Write ``environment.json``."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
-    run.write_environment(parameters=parameter_count(fitted.task.network), **facts)
+    run.write_environment(parameters=parameter_count(fitted.network), **facts)
 
 
 def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
@@ -149,7 +177,7 @@ def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
     try:
         wanted = [case for case in fitted.cases if case.person in fitted.split.test]
         how = build.preprocessing(fitted.config), build.scoring(fitted.config)
-        table, panels = score_cases(fitted.task.network, wanted, fitted.labels, *how, run.folder / "panels")
+        table, panels = score_cases(fitted.network, wanted, fitted.labels, *how, run.folder / "panels")
         table = describe(table, fitted, run)
         write_facts(fitted, run, seconds)
         run.write_cases(table)
@@ -176,9 +204,9 @@ def describe(table: pd.DataFrame, fitted: Fitted, run: Run) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
 
 
-def parameter_count(network: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+def parameter_count(network: nn.Module) -> int | None:
+    """Number of trainable parameters; None if there are none, as with a technique without a network."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad) or None
 
 
 def _quieten() -> None:
@@ -189,10 +217,12 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
 
 
-def _announce(run: Run, config: DictConfig, split: Split, network: nn.Module, checkpoint: Path | None) -> None:
+def announce(checked: Checked, run: Run, what: str, *, goes_on: bool = False) -> None:
+    """Say what is fitted (`what`, after its name), on whom, and where it goes."""
+    config, split = checked.config, checked.split
     sides = f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test"
     print(
-        f"{config.name}: {parameter_count(network) / 1e6:.2f} M parameters\n"
+        f"{config.name}: {what}\n"
         f"{config.data.name}: {sides} (split {split.hash})\n"
-        f"{'going on in' if checkpoint else 'run folder'}: {run.folder}"
+        f"{'going on in' if goes_on else 'run folder'}: {run.folder}"
     )

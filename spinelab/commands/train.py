@@ -1,4 +1,4 @@
-"""train a network and score it on the test persons
+"""train a network, or fit a technique without one, and score it on the test persons
 
 usage: spinelab train [key=value ...]            one run
        spinelab train -m key=value,value ...     a Hydra multirun: one run for every combination
@@ -7,6 +7,7 @@ Examples:
   spinelab train                                      U-Net on the phantom
   spinelab train model=attention_unet encoder=resnet18 data=gm_challenge protocol=leave_one_person_out
   spinelab train -m model=unet,unetpp,fcn,attention_unet seed=0,1,2 trainer.max_epochs=30
+  spinelab train -m classical=otsu,k_means,watershed  techniques without a network, tuned on the training persons
 
 A run's folder is named by the hash of what determines it. A finished run is not trained again; an interrupted one
 goes on from its last checkpoint. Every key of every configuration group can be overridden:
@@ -18,7 +19,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -27,6 +29,9 @@ from spinelab.errors import JobsFailed
 from spinelab.groups import conf_dir
 from spinelab.run import Run
 from spinelab.run_state import run_state
+
+if TYPE_CHECKING:
+    from spinelab.commands._training import Fitted
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def train(config: DictConfig) -> float:
-    """Train, score and record one run; returns the best validation Dice, which searches maximise.
+    """Train (or fit), score and record one run; returns the best validation Dice, which searches maximise.
 
     Raises:
         SpinelabError: The configuration or the data cannot be used; raised before any training time is spent.
@@ -52,7 +57,9 @@ def train(config: DictConfig) -> float:
     if state.name == "done" or (state.name == "fitted" and not config.test):
         print(f"already finished: {run.folder}")
         return float("nan") if state.val_dice is None else state.val_dice
-    from spinelab.commands._training import check, close, fit, score, working  # imports torch
+    from spinelab.commands._training import close, score, working  # imports torch
+
+    check, fit = _steps(config)
 
     started = time.monotonic()
     ready = check(config)
@@ -62,6 +69,17 @@ def train(config: DictConfig) -> float:
             (score if config.test else close)(fitted, run, seconds=time.monotonic() - started)
             print(f"run: {run.folder}")
     return fitted.val_dice
+
+
+def _steps(config: DictConfig) -> tuple[Callable[[DictConfig], Any], Callable[[Any, Run], Fitted]]:
+    """How a run is checked, and how what was checked is fitted."""
+    if config.get("classical"):
+        from spinelab.commands import _classical  # imports scikit-image
+
+        return _classical.check, _classical.fit
+    from spinelab.commands import _training
+
+    return _training.check, _training.fit
 
 
 def _hydra(arguments: Sequence[str]) -> int:

@@ -32,7 +32,7 @@ def run_job(config: DictConfig, overrides: Sequence[str], train: Callable[[DictC
     end_with_sweep()
     folder, apart = Run.of(config).folder, trains_with_several(config)
     if not apart:  # Lightning's log handler must not get the job's file as its stream
-        import spinelab.commands._training  # noqa: F401
+        import lightning.pytorch  # noqa: F401
     with printing_to(folder / LOG), threadpool_limits(config.threads):
         try:
             return train_apart(overrides, folder, config.threads) if apart else train(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -105,7 +104,7 @@ def test_below_srun_lightning_starts_no_processes_and_spinelab_no_command(monkey
 
 @pytest.mark.slow
 def test_a_preempted_job_is_queued_again_and_goes_on(discs, tmp_path):
-    """submitit's local executor does what Slurm does: it sends the signal, and starts the job again."""
+    """submitit's local executor does what Slurm does: it sends a signal, and starts the job again."""
     longer = ["trainer.max_epochs=40", "callbacks.early_stopping=null", "callbacks.checkpoint.minutes=0", "logger=none"]
     whole = tmp_path / "whole" / "runs"
     assert finish([*tiny(discs, whole, *longer)], tmp_path / "whole.txt") == 0
@@ -113,8 +112,8 @@ def test_a_preempted_job_is_queued_again_and_goes_on(discs, tmp_path):
     arguments = ["-m", *tiny(discs, runs, *longer), "hydra/launcher=local"]
     process = start(arguments, log)
     trained = wait_for(lambda: next(runs.glob("discs/*/checkpoints/last.ckpt"), None))
-    first = job_process()
-    os.kill(first.ppid(), signal.SIGUSR2)
+    (job,) = controller(runs).children()
+    job.send_signal(signal.SIGUSR2)
     process.join(300)
     assert process.exitcode == 0, log.read_text()
     assert_same(cases(whole), cases(runs))
@@ -122,11 +121,11 @@ def test_a_preempted_job_is_queued_again_and_goes_on(discs, tmp_path):
     assert list(folders(runs)) == ["unet-s0-f0"]
 
 
-def job_process() -> psutil.Process:
-    """The process in which submitit trains."""
-    found = [one for one in psutil.process_iter() if "submitit.core._submit" in " ".join(one.cmdline())]
-    assert len(found) == 1, found
-    return found[0]
+def controller(runs: Path) -> psutil.Process:
+    """What stands for Slurm: the process of submitit that starts the job, and starts it again."""
+    lines = {one: " ".join(one.cmdline()) for one in psutil.process_iter()}
+    (found,) = (one for one, line in lines.items() if "submitit.local._local" in line and str(runs) in line)
+    return found
 
 
 def wait_for(condition, seconds: float = 240) -> Path:

@@ -23,7 +23,7 @@ from spinelab.data.datamodule import SliceDataModule
 from spinelab.data.splits import Split
 from spinelab.errors import ConfigError, RunPruned
 from spinelab.run import Run
-from spinelab.run_state import StateName, recorded
+from spinelab.run_state import StateName, recorded, run_state
 from spinelab.tasks.seal import resume_point
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.tasks.weights import load_weights
@@ -167,8 +167,16 @@ def close(fitted: Fitted, run: Run, seconds: float) -> None:
 def write_facts(fitted: Fitted, run: Run, seconds: float) -> None:
     """Write ``environment.json``."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    facts = {"seconds": round(seconds, 1), "val_dice": fitted.val_dice, "gpu": gpu}
+    facts = {"seconds": round(_trained(run, seconds), 1), "val_dice": fitted.val_dice, "gpu": gpu}
     run.write_environment(parameters=parameter_count(fitted.network), **facts)
+
+
+def _trained(run: Run, seconds: float) -> float:
+    """Seconds of training over all commands that worked on the run, where they are known; else of this one."""
+    if run.metrics.is_file():
+        return float(pd.read_csv(run.metrics)["seconds"].max())
+    known = run_state(run.folder).seconds  # of a technique that was fitted before, and is scored now
+    return seconds if known is None else known
 
 
 def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:

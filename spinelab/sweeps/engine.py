@@ -22,7 +22,7 @@ from spinelab.run import Run
 from spinelab.run_state import RunState, run_state, write_state
 from spinelab.sweeps.composing import ComposesOnce
 from spinelab.sweeps.live import Watch
-from spinelab.sweeps.processes import outlives, tied
+from spinelab.sweeps.processes import end_with_sweep, outlives, tied
 from spinelab.sweeps.threads import batch_size, threads_each
 
 SECONDS = 1.0
@@ -65,6 +65,8 @@ class Engine:
     def __init__(self, config: DictConfig, hydra_context: HydraContext, launcher: Launcher) -> None:
         self.config, self.context, self.launcher = config, hydra_context, launcher
         hydra_context.config_loader = ComposesOnce(hydra_context.config_loader, config)  # type: ignore[assignment]
+        if hasattr(launcher, "joblib"):  # else its processes without a job would outlive a killed sweep
+            launcher.joblib["initializer"] = end_with_sweep
         self.folder = Path(config.hydra.sweep.dir)
         self.jobs: dict[str, Job] = {}
         self._launched: Counter[str] = Counter()

@@ -147,6 +147,9 @@ def test_a_run_of_which_only_the_training_was_wanted_is_scored_later(sweep, tmp_
     assert not (run / "cases.parquet").exists()
     assert not (run / "panels").exists()
     trained = (run / "checkpoints/last.ckpt").stat().st_mtime_ns
+    seconds = run_state(run).seconds
+    assert seconds > 0
     assert sweep("seed=0")[0] == 0
+    assert run_state(run).seconds == seconds  # the time of training, not of the command that came last
     assert run_state(run).name == "done"
     assert (run / "checkpoints/last.ckpt").stat().st_mtime_ns == trained

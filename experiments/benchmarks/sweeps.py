@@ -1,0 +1,118 @@
+"""What a multirun costs, and what running two jobs at the same time gains.
+
+Run it on a quiet machine: `python experiments/benchmarks/sweeps.py`.
+
+1. Overhead: a sweep of 200 trivial jobs (one step, basic launcher) in this process. From the wall time of the whole
+   sweep, its comparison included, what is spent inside checking, fitting and scoring is taken off; libraries are
+   imported before. Memory: resident size after each job.
+2. Side by side: the same real trainings (U-Net on the phantom) by `hydra/launcher=basic` with all cores for each job,
+   and by `hydra/launcher=cores`, one job a core. Each is a command of its own, from start to end. They take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+SMALL = [
+    "model.base=4", "model.dropout=0", "augmentation=none", "trainer=cpu", "loader.num_workers=0", "logger=none",
+    "data.preprocessing.crop=[32,32]", "data.generate.persons=8", "callbacks.progress=null",
+]  # fmt: skip
+TRIVIAL = [*SMALL, "trainer.max_epochs=1", "+trainer.limit_train_batches=1", "callbacks.panels=null", "threads=1"]
+REAL = [
+    "trainer=cpu", "model.base=16", "data.generate.persons=12", "callbacks.progress=null", "logger=none",
+    "callbacks.panels=null", "callbacks.early_stopping=null", "loader.num_workers=0",
+]  # fmt: skip
+
+
+def overhead(folder: Path, jobs: int) -> tuple[float, float, float, list[float]]:
+    """Seconds a job and seconds of processor a job that the sweep adds, seconds a job inside, MiB after each job."""
+    from spinelab.commands import _training
+    from spinelab.commands.train import main
+
+    inside: list[tuple[float, float]] = []
+    memory: list[float] = []
+
+    def timed(step: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **options: Any) -> Any:
+            wall, processor = time.perf_counter(), time.process_time()
+            try:
+                return step(*args, **options)
+            finally:
+                inside.append((time.perf_counter() - wall, time.process_time() - processor))
+                if step.__name__ == "score":
+                    memory.append(psutil.Process().memory_info().rss / 2**20)
+
+        run.__name__ = step.__name__
+        return run
+
+    for name in ("check", "fit", "score"):
+        setattr(_training, name, timed(getattr(_training, name)))
+    wall, processor = time.perf_counter(), time.process_time()
+    if status := main(["-m", *TRIVIAL, f"seed=range(0,{jobs})", f"paths.runs={folder}/runs", "sweep=trivial"]):
+        raise SystemExit(status)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    within, processor_within = (sum(values) for values in zip(*inside, strict=True))
+    return (wall - within) / jobs, (processor - processor_within) / jobs, within / jobs, memory
+
+
+def side_by_side(folder: Path, jobs: int, epochs: int, rounds: int) -> dict[str, list[float]]:
+    """Wall seconds of each round with each launcher."""
+    command(folder, "prepared", "basic", 1, epochs=1)  # the phantom and its slices are made once, before
+    seconds: dict[str, list[float]] = {"basic": [], "cores": []}
+    for number in range(rounds):
+        for launcher in sorted(seconds, reverse=bool(number % 2)):
+            begin = time.perf_counter()
+            command(folder, f"{launcher}{number}", launcher, jobs, epochs)
+            seconds[launcher].append(time.perf_counter() - begin)
+    return seconds
+
+
+def command(folder: Path, name: str, launcher: str, jobs: int, epochs: int) -> None:
+    """Run a multirun as from a terminal."""
+    own = [f"seed=range(0,{jobs})", f"trainer.max_epochs={epochs}", f"paths.runs={folder}/{name}"]
+    arguments = ["train", "-m", *REAL, *own, f"hydra/launcher={launcher}", "sweep=real"]
+    subprocess.run([sys.executable, "-m", "spinelab.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=200, help="trivial jobs; 0 leaves this part out")
+    parser.add_argument("--real", type=int, default=2, help="real jobs; 0 leaves this part out")
+    parser.add_argument("--epochs", type=int, default=12, help="of a real job; it should take half a minute")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    table = Table("what", "value", title=f"sweeps; load average before {os.getloadavg()[0]:.1f}", title_justify="left")
+    with tempfile.TemporaryDirectory() as folder:
+        if options.real:
+            seconds = side_by_side(Path(folder), options.real, options.epochs, options.rounds)
+            alone, together = (statistics.median(seconds[name]) for name in ("basic", "cores"))
+            table.add_row(f"{options.real} jobs one after the other, all cores each", f"{alone:.1f} s")
+            table.add_row(f"{options.real} jobs side by side", f"{together:.1f} s")
+            table.add_row("gain", f"{alone / together:.2f}")
+        if options.jobs:
+            wall, processor, within, memory = overhead(Path(folder), options.jobs)
+            table.add_row(f"overhead a job, {options.jobs} jobs, wall", f"{wall:.3f} s")
+            table.add_row("overhead a job, processor", f"{processor:.3f} s")
+            table.add_row("inside a job (check, fit, score)", f"{within:.3f} s")
+            marks = (number for number in (20, 50, 100, 200) if number <= len(memory))
+            told = ", ".join(f"{memory[number - 1]:.0f} ({number})" for number in marks)
+            table.add_row("memory in MiB (after job)", told)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

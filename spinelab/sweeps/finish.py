@@ -9,6 +9,7 @@ from spinelab.errors import JobsFailed, RunError
 from spinelab.run_state import RunState
 from spinelab.sweeps.engine import Engine, Job
 from spinelab.sweeps.job import LOG
+from spinelab.sweeps.processes import outlives
 
 
 def finish_sweep(engine: Engine, journal: Path | None = None) -> None:
@@ -32,7 +33,14 @@ def require_finished(engine: Engine) -> None:
     Raises:
         JobsFailed: Some did.
     """
-    if unfinished := engine.unfinished():
+    unfinished = engine.unfinished()
+    if outlives(engine.config):
+        waiting = [job for job, state in unfinished if state.name != "failed"]
+        unfinished = [(job, state) for job, state in unfinished if state.name == "failed"]
+        if waiting:
+            count = f"{len(waiting)} of {len(engine.jobs)} jobs"
+            print(f"{count} are still with the cluster; call again when they have ended")
+    if unfinished:
         raise JobsFailed(_told(unfinished, len(engine.jobs)), "mend the cause and run the same command again")
 
 

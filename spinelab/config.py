@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from spinelab.errors import ConfigError, near
 from spinelab.groups import conf_dir, groups, own_conf_dir
@@ -68,9 +68,10 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         ConfigError: A value, or an environment variable that the configuration needs, is not set.
     """
     try:
-        if missing := sorted(OmegaConf.missing_keys(config)):
-            raise ConfigError(f"{missing[0]} has no value", f"give {' '.join(f'{key}=...' for key in missing)}")
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except MissingMandatoryValue:
+        missing = sorted(OmegaConf.missing_keys(config))
+        raise ConfigError(f"{missing[0]} has no value", f"give {' '.join(f'{key}=...' for key in missing)}") from None
     except InterpolationResolutionError as error:
         variable = re.search(r"'(\w+)' not found", str(error))
         what = f"set the environment variable {variable[1]}" if variable else "give the value on the command line"

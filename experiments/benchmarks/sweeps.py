@@ -5,8 +5,9 @@ Run it on a quiet machine: `python experiments/benchmarks/sweeps.py`.
 1. Overhead: a sweep of 200 trivial jobs (one step, basic launcher) in this process. From the wall time of the whole
    sweep, its comparison included, what is spent inside checking, fitting and scoring is taken off; libraries are
    imported before. Memory: resident size after each job.
-2. Side by side: the same real trainings (U-Net on the phantom) by `hydra/launcher=basic` with all cores for each job,
-   and by `hydra/launcher=cores`, one job a core. Each is a command of its own, from start to end. They take turns.
+2. Side by side: the same real trainings (U-Net on the phantom) one after the other (`hydra/launcher=basic`), with all
+   cores for each job and with one thread each, and side by side (`hydra/launcher=cores`), one job a core. Each is a
+   command of its own, from start to end. They take turns.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ REAL = [
     "trainer=cpu", "model.base=16", "data.generate.persons=12", "callbacks.progress=null", "logger=none",
     "callbacks.panels=null", "callbacks.early_stopping=null", "loader.num_workers=0",
 ]  # fmt: skip
+WAYS = {
+    "one after the other, all cores each": ["hydra/launcher=basic"],
+    "one after the other, one thread each": ["hydra/launcher=basic", "threads=1"],
+    "side by side": ["hydra/launcher=cores"],
+}
 
 
 def overhead(folder: Path, jobs: int) -> tuple[float, float, float, list[float]]:
@@ -69,21 +75,21 @@ def overhead(folder: Path, jobs: int) -> tuple[float, float, float, list[float]]
 
 
 def side_by_side(folder: Path, jobs: int, epochs: int, rounds: int) -> dict[str, list[float]]:
-    """Wall seconds of each round with each launcher."""
-    command(folder, "prepared", "basic", 1, epochs=1)  # the phantom and its slices are made once, before
-    seconds: dict[str, list[float]] = {"basic": [], "cores": []}
+    """Wall seconds of each round in each way."""
+    command(folder, "prepared", ["hydra/launcher=basic"], 1, epochs=1)  # the phantom is made once, before
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for number in range(rounds):
-        for launcher in sorted(seconds, reverse=bool(number % 2)):
+        for name in sorted(seconds, reverse=bool(number % 2)):
             begin = time.perf_counter()
-            command(folder, f"{launcher}{number}", launcher, jobs, epochs)
-            seconds[launcher].append(time.perf_counter() - begin)
+            command(folder, f"{list(WAYS).index(name)}-{number}", WAYS[name], jobs, epochs)
+            seconds[name].append(time.perf_counter() - begin)
     return seconds
 
 
-def command(folder: Path, name: str, launcher: str, jobs: int, epochs: int) -> None:
+def command(folder: Path, name: str, way: list[str], jobs: int, epochs: int) -> None:
     """Run a multirun as from a terminal."""
     own = [f"seed=range(0,{jobs})", f"trainer.max_epochs={epochs}", f"paths.runs={folder}/{name}"]
-    arguments = ["train", "-m", *REAL, *own, f"hydra/launcher={launcher}", "sweep=real"]
+    arguments = ["train", "-m", *REAL, *own, *way, "sweep=real"]
     subprocess.run([sys.executable, "-m", "spinelab.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -92,17 +98,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=200, help="trivial jobs; 0 leaves this part out")
     parser.add_argument("--real", type=int, default=2, help="real jobs; 0 leaves this part out")
-    parser.add_argument("--epochs", type=int, default=12, help="of a real job; it should take half a minute")
+    parser.add_argument("--epochs", type=int, default=3, help="of a real job; it should take half a minute")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     table = Table("what", "value", title=f"sweeps; load average before {os.getloadavg()[0]:.1f}", title_justify="left")
     with tempfile.TemporaryDirectory() as folder:
         if options.real:
             seconds = side_by_side(Path(folder), options.real, options.epochs, options.rounds)
-            alone, together = (statistics.median(seconds[name]) for name in ("basic", "cores"))
-            table.add_row(f"{options.real} jobs one after the other, all cores each", f"{alone:.1f} s")
-            table.add_row(f"{options.real} jobs side by side", f"{together:.1f} s")
-            table.add_row("gain", f"{alone / together:.2f}")
+            took = {name: statistics.median(values) for name, values in seconds.items()}
+            for name in WAYS:
+                gain = f"{took[name] / took['side by side']:.2f}"
+                table.add_row(f"{options.real} jobs {name}", f"{took[name]:.1f} s, {gain} of side by side")
         if options.jobs:
             wall, processor, within, memory = overhead(Path(folder), options.jobs)
             table.add_row(f"overhead a job, {options.jobs} jobs, wall", f"{wall:.3f} s")

@@ -8,9 +8,12 @@ Examples:
   spinelab train model=attention_unet encoder=resnet18 data=gm_challenge protocol=leave_one_person_out
   spinelab train -m model=unet,unetpp,fcn,attention_unet seed=0,1,2 trainer.max_epochs=30
   spinelab train -m classical=otsu,k_means,watershed  techniques without a network, tuned on the training persons
+  spinelab train -m protocol=kfold protocol.fold=all hydra/launcher=cores    every fold, a job a core
+  spinelab train -m hparams_search=learning_rate model=unet,fcn              a search for each network
 
 A run's folder is named by the hash of what determines it. A finished run is not trained again; an interrupted one
-goes on from its last checkpoint. Every key of every configuration group can be overridden:
+goes on from its last checkpoint; of a multirun, a failed one is marked and the others go on. Every key of every
+configuration group can be overridden:
   trainer.max_epochs=100 optimizer.lr=3e-4 loader.batch_size=16 model.base=16 logger.mode=online
 """
 

@@ -131,7 +131,16 @@ def viewed(view: WandbRun) -> Iterator[None]:
         view.close(failed=True)
         if isinstance(error, SystemExit):  # Lightning turns Ctrl-C into its own exit; submitit ends a pre-empted job so
             raise KeyboardInterrupt from error
+        if _stopped(error):
+            raise KeyboardInterrupt from None
         raise
+
+
+def _stopped(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: one that comes while a checkpoint is written ends as torch's own error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _require_unpruned(trainer: lightning.Trainer) -> None:

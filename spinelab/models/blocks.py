@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -145,11 +145,20 @@ class Parts:
     up: Callable[[int, int], UpTransposed | UpNearest | UpConv]
 
 
-def paper_parts(in_channels: int, base: int, dropout: float) -> Parts:
+class Block(Protocol):
+    """Convolutions at one scale, called like `conv_block`."""
+
+    def __call__(
+        self, in_channels: int, out_channels: int, *, norm: bool = False, bias: bool = True, dropout: float = 0.0
+    ) -> nn.Module:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+
+
+def paper_parts(in_channels: int, base: int, dropout: float, block: Block = conv_block) -> Parts:
     """The review's Table 2: four levels, 3x3, ReLU, dropout after each convolution, no batch normalisation."""
-    block = partial(conv_block, dropout=dropout)
-    encoder = PlainEncoder(in_channels, base, block)
-    return Parts(encoder, encoder.channels[:-1], block, UpTransposed)
+    made = partial(block, dropout=dropout)
+    encoder = PlainEncoder(in_channels, base, made)
+    return Parts(encoder, encoder.channels[:-1], made, UpTransposed)
 
 
 class Node(nn.Module):

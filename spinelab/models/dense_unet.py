@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spinelab.models.blocks import Conv
-from spinelab.models.encoders import Settings
-from spinelab.models.parts import block_parts, default_dropout
+from spinelab.models.encoders import Settings, build_parts
 from spinelab.models.unet import UNet
 
 LAYERS = 4
@@ -35,7 +34,8 @@ def dense_unet(
     Raises:
         ConfigError: The encoder is unknown or cannot be loaded, or `base` is set with an encoder.
     """
-    return UNet(block_parts(DenseBlock, in_channels, encoder, base, default_dropout(encoder, dropout)), classes)
+    parts = build_parts(in_channels, encoder, base=base, default_base=32, dropout=dropout, block=DenseBlock)
+    return UNet(parts, classes)
 
 
 class DenseBlock(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spinelab.errors import ConfigError
-from spinelab.models.blocks import Parts, Pyramid, UpNearest, conv_block, paper_parts
+from spinelab.models.blocks import Block, Parts, Pyramid, UpNearest, conv_block, paper_parts
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of every expanding path at strides 1, 2, 4, 8, 16, as in segmentation_models_pytorch."""
@@ -30,7 +30,13 @@ def is_paper_form(encoder: Settings | None) -> bool:
 
 
 def build_parts(
-    in_channels: int, encoder: Settings | None, *, base: int | None, default_base: int, dropout: float | None
+    in_channels: int,
+    encoder: Settings | None,
+    *,
+    base: int | None,
+    default_base: int,
+    dropout: float | None,
+    block: Block = conv_block,
 ) -> Parts:
     """The parts of the paper form (no encoder) or of the encoder form.
 
@@ -40,21 +46,22 @@ def build_parts(
         base: Width of the paper form, None for `default_base`.
         default_base: The width that was published.
         dropout: After each convolution of the decoder (paper form: of the network). None: 0 (paper form: 0.5).
+        block: Convolutions at one scale, of the decoder (paper form: of both paths).
 
     Raises:
         ConfigError: `base` is given together with an encoder, or the encoder cannot be built.
     """
     if is_paper_form(encoder):
-        return paper_parts(in_channels, base or default_base, 0.5 if dropout is None else dropout)
+        return paper_parts(in_channels, base or default_base, 0.5 if dropout is None else dropout, block)
     reject_paper_option("base", base)
-    return encoder_parts(in_channels, encoder or {}, dropout or 0.0)
+    return encoder_parts(in_channels, encoder or {}, dropout or 0.0, block)
 
 
-def encoder_parts(in_channels: int, encoder: Settings, dropout: float = 0.0) -> Parts:
-    """Any encoder; two 3x3 convolutions with batch normalisation a step, nearest-neighbour upsampling."""
+def encoder_parts(in_channels: int, encoder: Settings, dropout: float = 0.0, block: Block = conv_block) -> Parts:
+    """Any encoder; a block (two 3x3 convolutions) with batch normalisation a step, nearest-neighbour upsampling."""
     pyramid = SmpEncoder(in_channels, encoder["name"], encoder.get("weights"), encoder.get("depth") or 5)
-    block = partial(conv_block, norm=True, bias=False, dropout=dropout)
-    return Parts(pyramid, WIDTHS[: len(pyramid.channels) - 1], block, UpNearest)
+    made = partial(block, norm=True, bias=False, dropout=dropout)
+    return Parts(pyramid, WIDTHS[: len(pyramid.channels) - 1], made, UpNearest)
 
 
 def reject_paper_option(name: str, value: object) -> None:

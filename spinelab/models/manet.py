@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spinelab.models.blocks import Conv, Parts, crop_like, pad_to_multiple
-from spinelab.models.encoders import Settings
-from spinelab.models.parts import block_parts, default_dropout
+from spinelab.models.encoders import Settings, build_parts
 from spinelab.models.residual_unet import ResidualBlock
 from spinelab.models.unet import UNet
 
@@ -38,7 +37,8 @@ def manet(
     Raises:
         ConfigError: The encoder is unknown or cannot be loaded, or `base` is set with an encoder.
     """
-    return MANet(block_parts(ResidualBlock, in_channels, encoder, base, default_dropout(encoder, dropout)), classes)
+    parts = build_parts(in_channels, encoder, base=base, default_base=32, dropout=dropout, block=ResidualBlock)
+    return MANet(parts, classes)
 
 
 class MANet(UNet):

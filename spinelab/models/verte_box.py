@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spinelab.models.blocks import Conv, Parts, conv_block, crop_like, pad_to_multiple
-from spinelab.models.encoders import Settings
-from spinelab.models.parts import block_parts, default_dropout
+from spinelab.models.encoders import Settings, build_parts
 from spinelab.models.unet import UNet
 
 DILATIONS = (1, 2, 4)
@@ -45,7 +44,7 @@ def verte_box(
         ConfigError: The encoder is unknown or cannot be loaded, or `base` is set with an encoder.
     """
     block = MultiScaleBlock if multi_scale else conv_block
-    parts = block_parts(block, in_channels, encoder, base, default_dropout(encoder, dropout))
+    parts = build_parts(in_channels, encoder, base=base, default_base=32, dropout=dropout, block=block)
     return VerteBox(parts, classes, channel_attention, dual_attention, side_outputs)
 
 

@@ -17,11 +17,12 @@ def named(overrides: Sequence[str]) -> list[str]:
     parsed = parse_overrides(overrides)
     if any(override.key_or_group == "sweep" for override in parsed):
         return list(overrides)
-    determining = sorted(str(override.input_line) for override in parsed if _determines(override.key_or_group))
+    determining = sorted(str(override.input_line) for override in parsed if determines(override.key_or_group))
     return [*overrides, f"sweep={hashlib.sha256(' '.join(determining).encode()).hexdigest()[:8]}"]
 
 
-def _determines(key: str) -> bool:
+def determines(key: str) -> bool:
+    """Whether the key of an override belongs to what is swept, and not to who runs it or looks on."""
     if key.startswith("hydra"):
         return key.startswith(SEARCHED)
     return not any(key == name or key.startswith(f"{name}.") for name in IRRELEVANT)

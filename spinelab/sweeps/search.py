@@ -20,7 +20,7 @@ from spinelab.config import parse_overrides, settle
 from spinelab.errors import RunError
 from spinelab.sweeps.finish import finish_sweep
 from spinelab.sweeps.folds import with_folds
-from spinelab.sweeps.naming import IRRELEVANT
+from spinelab.sweeps.naming import determines
 from spinelab.sweeps.samplers import SamplerName
 from spinelab.sweeps.space import Space, assign, divide, read_space
 from spinelab.sweeps.sweeper import EngineSweeper
@@ -146,7 +146,7 @@ def _first(distribution: Any) -> Any:
 
 def _determines(override: str) -> bool:
     key = override.lstrip("+").partition("=")[0]
-    return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, "sweep"))
+    return key != "sweep" and determines(key)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from spinelab.data.slices.build import build as build_cache
 from spinelab.data.slices.cache import Cache
 from spinelab.data.sources.listing import require_files
 from spinelab.data.splits import Split, by_person
+from spinelab.data.splits.subset import few_train_persons
 from spinelab.data.volumes.prepare import Preprocessing
 from spinelab.errors import ConfigError
 from spinelab.run import Run
@@ -30,6 +31,7 @@ from spinelab.types import Case, LabelMap
 
 if TYPE_CHECKING:
     from spinelab.classical.technique import Technique
+    from spinelab.refine.refiner import Refiner
 
 # What a configuration may call. A run folder from elsewhere brings its own config.yaml, which must not call anything.
 TRUSTED = ("spinelab.*", "torch.nn.*", "torch.optim.*", "lightning.*", "segmentation_models_pytorch.*", "monai.*")
@@ -99,16 +101,17 @@ def cache(config: DictConfig, listed: list[Case]) -> Cache:
 
 
 def split(config: DictConfig, listed: list[Case]) -> Split:
-    """Persons on each side, by the protocol.
+    """Persons on each side, by the protocol; of those to train on only `config.train_persons`, if that is set.
 
     Raises:
         ConfigError: The protocol's values make no split, or the persons are too few for it.
     """
     persons = sorted({case.person for case in listed})
     try:
-        return make(config.protocol)(persons=persons, **by_person(listed))
+        sides = make(config.protocol)(persons=persons, **by_person(listed))
     except ValueError as error:
         raise ConfigError(f"the protocol makes no split: {error}", "correct protocol.*") from error
+    return few_train_persons(sides, config.get("train_persons"))
 
 
 def datamodule(config: DictConfig, slices: Cache, sides: Split) -> SliceDataModule:
@@ -149,12 +152,21 @@ def network(config: DictConfig, named: LabelMap) -> torch.nn.Module:
 
 
 def task(config: DictConfig, named: LabelMap) -> SegmentationTask:
-    """Network (from the weights of `config.init`, if that names a run), loss, optimizer and schedule."""
+    """Network (from the weights of `config.init`, if that names a run), loss, optimizer and schedule.
+
+    Raises:
+        ConfigError: A part cannot be built, or the encoder of a network without one has a learning rate of its own.
+        RunError: `config.init` is no run, or one of another architecture.
+    """
     parts = {"loss": make(config.loss), "optimizer": make(config.optimizer), "scheduler": make(config.scheduler)}
     started = network(config, named)
     if config.get("init"):
         start_from(started, Run.open(config.init).weights())
-    return SegmentationTask(started, **parts, channels_last=config.trainer.get("channels_last", False))
+    options = {"channels_last": config.trainer.get("channels_last", False), "encoder_lr": config.get("encoder_lr", 1.0)}
+    try:
+        return SegmentationTask(started, **parts, **options)
+    except ValueError as error:
+        raise ConfigError(f"{config.name}: {error}", "leave out encoder_lr, or choose another model") from error
 
 
 def technique(config: DictConfig) -> Technique:
@@ -168,13 +180,31 @@ def technique_channel(config: DictConfig) -> int:
     Raises:
         ConfigError: There are several contrasts and none is chosen, or there is no such one.
     """
+    return _single_channel(config, "classical", technique(config).channel)
+
+
+def refiner(config: DictConfig) -> Refiner:
+    """What is done to the network's output, not fitted yet."""
+    return make(config.refine)
+
+
+def refiner_channel(config: DictConfig) -> int:
+    """Which channel a refiner sees, as with a technique.
+
+    Raises:
+        ConfigError: There are several contrasts and none is chosen, or there is no such one.
+    """
+    return _single_channel(config, "refine", refiner(config).channel)
+
+
+def _single_channel(config: DictConfig, group: str, chosen: int | None) -> int:
     near = preprocessing(config).neighbours
-    contrasts, chosen = config.channels // (2 * near + 1), technique(config).channel
+    contrasts = config.channels // (2 * near + 1)
     if chosen is None and contrasts > 1:
-        remedy = f"choose one of them: classical.channel=0 to {contrasts - 1}"
-        raise ConfigError(f"the slices have {contrasts} contrasts, and {config.name} sees one", remedy)
+        seer, remedy = "refine" if group == "refine" else config.name, f"choose one of them: {group}.channel=0"
+        raise ConfigError(f"the slices have {contrasts} contrasts, and {seer} sees one", f"{remedy} to {contrasts - 1}")
     if (chosen or 0) not in range(contrasts):
-        found = f"classical.channel={chosen}: the slices have {contrasts} contrasts"
+        found = f"{group}.channel={chosen}: the slices have {contrasts} contrasts"
         raise ConfigError(found, "contrasts are numbered from 0")
     return (chosen or 0) * (2 * near + 1) + near
 

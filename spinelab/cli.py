@@ -14,8 +14,8 @@ from spinelab.groups import groups
 
 HERE = Path(__file__).parent
 COMMANDS = (
-    "train", "evaluate", "predict", "ensemble", "compare", "study", "reproduce", "runs",
-    "prepare", "doctor", "data", "phantom", "dashboard", "sync", "wandb-sweep",
+    "train", "evaluate", "predict", "ensemble", "compare", "study", "reproduce", "robustness",
+    "prune", "runs", "prepare", "doctor", "data", "phantom", "dashboard", "sync", "wandb-sweep",
 )  # fmt: skip
 
 

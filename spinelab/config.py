@@ -51,7 +51,8 @@ def finish(config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
     OmegaConf.set_struct(config, False)
     if "classical" in choices:
         config.name = config.name or choices["classical"]
-        config.init, choices = None, {key: value for key, value in choices.items() if key not in NETWORK}
+        config.init, config.encoder_lr = None, 1.0
+        choices = {key: value for key, value in choices.items() if key not in NETWORK}
         for group in NETWORK:
             config[group] = {}
     config.choices = choices

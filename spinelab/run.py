@@ -41,6 +41,8 @@ IRRELEVANT = (
     "callbacks.progress",
     "callbacks.panels",
 )
+# Keys that came later, with the value at which a run is what it was before: the hash leaves them out there.
+LATER: dict[str, Any] = {"train_persons": None, "encoder_lr": 1.0, "refine": {}}
 PACKAGES = (
     "spinelab",
     "torch",
@@ -168,6 +170,9 @@ def run_hash(config: dict[str, Any]) -> str:
         for parent in parents:
             node = node.get(parent, {})
         node.pop(last, None)
+    for key, usual in LATER.items():
+        if relevant.get(key) == usual:
+            relevant.pop(key, None)
     if (init := relevant.pop("init", None)) is not None:
         relevant["init"] = Path(init).name  # the other run's own hash, wherever its folder lies
     canonical = json.dumps(_without_folders(relevant), sort_keys=True, default=str)

@@ -8,6 +8,8 @@ Run it on a quiet machine: `python experiments/benchmarks/sweeps.py`.
 2. Side by side: the same real trainings (U-Net on the phantom) one after the other (`hydra/launcher=basic`), with all
    cores for each job and with one thread each, and side by side (`hydra/launcher=cores`), one job a core. Each is a
    command of its own, from start to end. They take turns.
+3. What the machine has to give: training steps of the same network alone, without spinelab, in the same three ways. A
+   training by itself uses all cores already, so that jobs side by side gain little over that, whoever runs them.
 """
 
 from __future__ import annotations
@@ -86,6 +88,42 @@ def side_by_side(folder: Path, jobs: int, epochs: int, rounds: int) -> dict[str,
     return seconds
 
 
+STEPS = """
+import sys, time, torch
+from spinelab.models.unet import unet
+threads, start = int(sys.argv[1]), float(sys.argv[2])
+torch.set_num_threads(threads)
+network = unet(1, 7, base=16).to(memory_format=torch.channels_last)
+optimizer = torch.optim.AdamW(network.parameters())
+image, mask = torch.randn(8, 1, 160, 96).to(memory_format=torch.channels_last), torch.randint(0, 7, (8, 160, 96))
+def step():
+    optimizer.zero_grad()
+    torch.nn.functional.cross_entropy(network(image), mask).backward()
+    optimizer.step()
+step()
+time.sleep(max(0, start - time.time()))
+begin = time.perf_counter()
+for _ in range(60):
+    step()
+print(time.perf_counter() - begin)
+"""
+
+
+def network_alone(jobs: int) -> dict[str, float]:
+    """Seconds for `jobs` times the same training steps in each way, start-up left out."""
+
+    def steps(threads: int, at_once: int) -> float:
+        """Seconds until the last of some processes that begin together is done."""
+        start = str(time.time() + 15)  # by then all have loaded
+        call = [sys.executable, "-c", STEPS, str(threads), start]
+        begun = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(at_once)]
+        return max(float(process.communicate()[0]) for process in begun)
+
+    cores = len(os.sched_getaffinity(0))
+    ways = zip(WAYS, (jobs * steps(cores, 1), jobs * steps(1, 1), steps(1, jobs)), strict=True)
+    return dict(ways)
+
+
 def command(folder: Path, name: str, way: list[str], jobs: int, epochs: int) -> None:
     """Run a multirun as from a terminal."""
     own = [f"seed=range(0,{jobs})", f"trainer.max_epochs={epochs}", f"paths.runs={folder}/{name}"]
@@ -109,6 +147,10 @@ def main() -> None:
             for name in WAYS:
                 gain = f"{took[name] / took['side by side']:.2f}"
                 table.add_row(f"{options.real} jobs {name}", f"{took[name]:.1f} s, {gain} of side by side")
+            alone = network_alone(options.real)
+            for name in WAYS:
+                gain = f"{alone[name] / alone['side by side']:.2f}"
+                table.add_row(f"their network alone, {name}", f"{alone[name]:.1f} s, {gain} of side by side")
         if options.jobs:
             wall, processor, within, memory = overhead(Path(folder), options.jobs)
             table.add_row(f"overhead a job, {options.jobs} jobs, wall", f"{wall:.3f} s")

@@ -1,4 +1,4 @@
-"""The networks (or techniques) of finished runs: one by itself, or several that predict together."""
+"""The networks (or techniques) of finished runs, refined where they are: one alone, or several together."""
 
 from __future__ import annotations
 
@@ -84,6 +84,22 @@ def _network(run: Run) -> nn.Module:
         from spinelab.commands._classical import fitted_technique  # imports scikit-image
 
         return fitted_technique(run)
+    network = plain_network(run)
+    if config.get("refine"):
+        from spinelab.commands._refine import refined_network  # imports scikit-image
+
+        return refined_network(run, network)
+    return network
+
+
+def plain_network(run: Run) -> nn.Module:
+    """The network of a trained run, its weights loaded; without what refines it.
+
+    Raises:
+        ConfigError: The run is a technique without a network, or an ensemble.
+        RunError: The run has no weights.
+    """
+    config = run.config()
     network = build.network(_without_download(config), build.labels(config))
     load_weights(network, run.weights())
     return network

@@ -84,6 +84,10 @@ def check_data(config: DictConfig) -> Checked:
     if config.get("threads"):
         torch.set_num_threads(config.threads)
     build.scoring(config)  # a wrong choice is told now, not after the training
+    if config.get("refine"):
+        from spinelab.commands import _refine  # imports scikit-image
+
+        _refine.check(config)
     labels, cases = build.labels(config), build.cases(config)
     split = build.split(config, cases)
     if config.get("test", True) and not split.test:
@@ -99,6 +103,8 @@ def check_data(config: DictConfig) -> Checked:
 def fit(ready: Ready, run: Run) -> Fitted:
     """Train; an interrupted run goes on from its last checkpoint. Called within `working`.
 
+    What refines the network (`refine`) is fitted then, on the main process alone.
+
     Raises:
         RunError: Memory, disk or a loader process failed (see `explained`).
     """
@@ -111,14 +117,29 @@ def fit(ready: Ready, run: Run) -> Fitted:
     size = f"{(parameter_count(task.network) or 0) / 1e6:.2f} M parameters"
     announce(ready, run, size, goes_on=checkpoint is not None)
     with viewed(view):
-        with explained(config, run, data):
-            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        if config.get("trial"):
-            _require_unpruned(trainer)
-    load_weights(task.network, run.weights())
-    best = getattr(trainer.checkpoint_callback, "best_model_score", None)
-    val_dice = float(best) if best is not None else float("nan")
-    return ready.fitted(task.network, view, val_dice, main_process=trainer.is_global_zero)
+        if not _trained_elsewhere(ready, run, trainer):
+            with explained(config, run, data):
+                trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+            if config.get("trial"):
+                _require_unpruned(trainer)
+        load_weights(task.network, run.weights())
+        best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+        network, val_dice = task.network, float(best) if best is not None else float("nan")
+        if config.get("refine") and trainer.is_global_zero:
+            from spinelab.commands import _refine
+
+            network, val_dice = _refine.refine_trained(config, run, network, data.cache, ready.split, ready.labels)
+            view.log_metrics({"val/refined_dice": val_dice}, step=trainer.global_step)
+    return ready.fitted(network, view, val_dice, main_process=trainer.is_global_zero)
+
+
+def _trained_elsewhere(ready: Ready, run: Run, trainer: lightning.Trainer) -> bool:
+    """Whether the network of a run with `refine` is trained already; with several processes it is trained anew."""
+    if not ready.config.get("refine") or trainer.world_size > 1:
+        return False
+    from spinelab.commands import _refine
+
+    return _refine.already_trained(ready.config, run)
 
 
 @contextmanager
@@ -222,14 +243,16 @@ def describe(table: pd.DataFrame, fitted: Fitted, run: Run) -> pd.DataFrame:
 
 
 def parameter_count(network: nn.Module) -> int | None:
-    """Number of trainable parameters; None if there are none, as with a technique without a network."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad) or None
+    """Number of parameters, frozen ones included; None if nothing can be trained, as in a technique."""
+    parameters = list(network.parameters())
+    return sum(map(torch.numel, parameters)) if any(part.requires_grad for part in parameters) else None
 
 
 def _quieten() -> None:
     """Leave out what Lightning says about itself; what matters is announced below."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     known = ("LeafSpec", "does not have many workers", "logging interval", "exists and is not empty")
+    known += ("in eval mode at the start of training",)  # a frozen encoder
     for words in (*known, "your dataloader is not resumable"):  # it is, but not in the way that Lightning knows
         warnings.filterwarnings("ignore", message=f".*{words}.*")
 

@@ -1,15 +1,18 @@
 """score a finished run on its own or on other data
 
 usage: spinelab evaluate run=FOLDER [data=NAME] [split=test|val|train|all] [predictions=true] [slices=true]
-                         [data.KEY=VALUE ...] [scoring.KEY=VALUE ...]
+                         [data.KEY=VALUE ...] [scoring.KEY=VALUE ...] [refine=NAME] [refine.KEY=VALUE ...]
 
 Examples:
   spinelab evaluate run=runs/phantom/unet-s0-f0-1a2b3c4d split=val
   spinelab evaluate run=runs/gm_challenge/unet-s0-f1-5e6f7a8b data=sct_t2s predictions=true
+  spinelab evaluate run=runs/phantom/unet-s0-f0-1a2b3c4d refine=level_set
 
 With data=, all cases of that data set are scored; its classes must be the run's. Preprocessing is the run's, since the
 network was trained with it. Results go to FOLDER/evaluations/NAME-SPLIT: cases.parquet, panels, and where asked for the
-predicted masks and slices.parquet, the overlap of every slice. What is scored can be chosen anew:
+predicted masks and slices.parquet, the overlap of every slice. With refine=, what refines the network's output is
+fitted on the run's own training or validation persons (refine=none: the network alone), and results go to a folder
+NAME-SPLIT-REFINE. What is scored can be chosen anew:
   scoring.tolerance_mm=2    of the normalised surface Dice
   scoring.hd95=pooled       or maximum, weighted: which 95th percentile
   scoring.roi_margin_mm=0   around the truth's box, for the scores within a region of interest
@@ -20,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -29,7 +34,10 @@ from spinelab.config import compose_config
 from spinelab.errors import ConfigError, RunError, near
 from spinelab.run import Run, write_table
 
-OWN = ("data=", "data.", "paths.", "scoring.")
+if TYPE_CHECKING:
+    from torch import nn
+
+OWN = ("data=", "data.", "paths.", "scoring.", "refine=", "refine.")
 """What these words override is configuration; the others are the command's own."""
 SIDES = ("test", "val", "train", "all")
 
@@ -54,13 +62,14 @@ def evaluate(
     """Score the cases of one side; returns the tidy table that was written.
 
     Raises:
+        ConfigError: There is no such refinement, or the run is not one network.
         RunError: The data set's classes are not the run's, or the side is empty.
     """
     from spinelab import build
-    from spinelab.commands._members import members_of, trained_network
     from spinelab.commands._scoring import print_scores, score_cases
 
-    trained = run.config()
+    trained, refinement = run.config(), [o for o in overrides if o.startswith(("refine=", "refine."))]
+    overrides = [override for override in overrides if override not in refinement]
     config = _with_data(trained, overrides)
     labels, known = build.labels(config), build.labels(trained)
     if labels.classes != known.classes:
@@ -70,18 +79,21 @@ def evaluate(
             run.folder,
         )
     wanted = _cases(build.cases(config), run, side)
-    network = trained_network(members_of([run]))
+    network, how = _network(run, overrides, refinement)
     preprocessing = replace(build.preprocessing(trained), slices=build.preprocessing(config).slices)
-    out = run.folder / "evaluations" / f"{config.data.name}-{side}"
+    out = run.folder / "evaluations" / "-".join(filter(None, (config.data.name, side, how)))
+    if refinement:
+        _keep(network, out)
     table, _ = score_cases(
         network, wanted, labels, preprocessing, build.scoring(config), out / "panels",
         out / "predictions" if predictions else None, out / "slices.parquet" if slices else None,
     )  # fmt: skip
-    facts = {"run": run.id, "model": trained.name, "dataset": config.data.name, "protocol": f"evaluate-{side}"}
+    name = " ".join(filter(None, (trained.name, how)))
+    facts = {"run": run.id, "model": name, "dataset": config.data.name, "protocol": f"evaluate-{side}"}
     facts |= {"fold": trained.protocol.get("fold", 0), "seed": trained.seed, "split_hash": _split_hash(run)}
     table = pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
     write_table(out / "cases.parquet", table)
-    print_scores(table, title=f"{trained.name} on {config.data.name} ({side})")
+    print_scores(table, title=f"{name} on {config.data.name} ({side})")
     print(f"evaluation: {out}")
     return table
 
@@ -92,6 +104,26 @@ def _with_data(trained: DictConfig, overrides: Sequence[str]) -> DictConfig:
         return compose_config(overrides)
     moved = [override.replace("data.root=", "data.source.root=") for override in overrides]  # it is resolved by now
     return OmegaConf.merge(trained, OmegaConf.from_dotlist([*overrides, *moved]))  # type: ignore[return-value]
+
+
+def _network(run: Run, overrides: Sequence[str], refinement: Sequence[str]) -> tuple[nn.Module, str]:
+    """The run's network as it is, or refined in another way, whose name is told, too."""
+    from spinelab.commands._members import members_of, trained_network
+
+    if not refinement:
+        return trained_network(members_of([run])), ""
+    from spinelab.commands._refine import refined_anew  # imports scikit-image
+
+    another = any(override.startswith("data=") for override in overrides)
+    places = "paths." if another else ("paths.", "data.root=", "data.source.root=")
+    config = _with_data(run.config(), [override for override in overrides if override.startswith(places)])
+    return refined_anew(run, config, refinement)
+
+
+def _keep(network: nn.Module, out: Path) -> None:
+    from spinelab.commands._refine import keep
+
+    keep(network, out)
 
 
 def _split_hash(run: Run) -> str:

@@ -10,17 +10,21 @@ Examples:
   spinelab reproduce table3 protocol=holdout    one split of 70/15/15 instead of folds
 
 A table is a study (experiments/TABLE.yaml): what is done is skipped, what was interrupted goes on. Each measured cell
-then stands beside the printed one, with how far that can be trusted (experiments/published.yaml), in Markdown, LaTeX
-and CSV under runs/TABLE/BUDGET/reproduction. All rows get the same split, budget, augmentation, selection rule and
-scoring; a table whose rows differ in them is refused. Tables 1 and 2 are settings: experiment=review. With other
-key=value it is about other runs, so that table=true needs the same ones. For your own data, copy a study to
-./experiments and name your data set there.
+then stands beside the printed one, with how far that can be trusted (experiments/published.yaml), under
+runs/TABLE/BUDGET/reproduction: a page with figures and a typical case, a picture, Markdown, LaTeX and CSV. all also
+writes all tables into one page, runs/reproduction.html. All rows get the same split, budget, augmentation, selection
+rule and scoring; a table whose rows differ in them is refused; techniques without a network have no budget of epochs.
+Tables 1 and 2 are settings: experiment=review. With other key=value it is about other runs, so that table=true needs
+the same ones. For your own data, copy a study to ./experiments and name your data set there.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spinelab.commands._arguments import flag
 from spinelab.commands.study import planned, run
@@ -29,6 +33,9 @@ from spinelab.errors import ConfigError, near
 from spinelab.reporting.published import PublishedTable, read_published
 from spinelab.sweeps.study import Plan, StudyJob
 from spinelab.sweeps.study_file import read_study, study_folders
+
+if TYPE_CHECKING:
+    from spinelab.reporting.beside_text import Page
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,23 +51,34 @@ def main(arguments: Sequence[str]) -> int:
     if chosen[0] not in tables:
         raise ConfigError(f"there is no table {words[0]!r}", near(words[0], (*tables, "all")))
     given = [argument for argument in arguments if "=" in argument]
-    return max([reproduce(tables[name], given) for name in chosen])
+    told = [reproduce(tables[name], given) for name in chosen]
+    if words == ["all"]:
+        print(f"all tables: {_overview_page(told, given).resolve()}")
+    return max(part.failed for part in told)
 
 
-def reproduce(paper: PublishedTable, given: Sequence[str]) -> int:
-    """Run what is missing of one table, then print and write it; returns 0, or 1 if a job failed."""
+@dataclass(frozen=True)
+class Reproduced:
+    """A table after its runs: its page and the folder that this lies in, if it is one of runs; 1 if a job failed."""
+
+    page: Page
+    folder: Path | None
+    failed: int = 0
+
+
+def reproduce(paper: PublishedTable, given: Sequence[str]) -> Reproduced:
+    """Run what is missing of one table, then print and write it."""
     only_table = [text.partition("=")[2] for text in given if text.startswith("table=")]
     if study_of(paper.name) is None:
         print(described(paper))
-        return 0
+        return Reproduced(printed_only(paper), None)
     plan, launch = planned(str(study_of(paper.name)), [text for text in given if not text.startswith("table=")])
     print(f"{plan.study.title}\n{plan.study.question}\nbudget {plan.budget.name}: {plan.budget.cost}", flush=True)
     failed = 0
     if not (only_table and flag(only_table[-1])):
         check_plan(plan)
         failed = run(plan, launch)
-    print(f"\n{written(paper, plan)}")
-    return failed
+    return replace(written(paper, plan), failed=failed)
 
 
 def published_file() -> Path:
@@ -94,10 +112,11 @@ def check_plan(plan: Plan) -> None:
             raise ConfigError(error.found, error.remedy, plan.study.file) from None
 
 
-def written(paper: PublishedTable, plan: Plan) -> str:
-    """Write the page from the runs that are done; returns its Markdown and where it lies."""
+def written(paper: PublishedTable, plan: Plan) -> Reproduced:
+    """Write the page from the runs that are done, and print its Markdown and where it lies."""
     from spinelab.reporting.beside import RowRuns, lay_beside
-    from spinelab.reporting.beside_text import Page, write_page
+    from spinelab.reporting.beside_page import write_reproduction
+    from spinelab.reporting.beside_text import Page
 
     jobs = plan.jobs(check=False)
     sheets = []
@@ -108,9 +127,40 @@ def written(paper: PublishedTable, plan: Plan) -> str:
             done = tuple(job.run.folder for job in own if job.state().name == "done")
             rows[row] = RowRuns(done, len(own), " ".join(plan.study.rows[row]))
         sheets.append(lay_beside(paper, data, rows))
-    page = Page(paper, plan.budget.name, plan.budget.cost, tuple(sheets))
-    file = write_page(page, plan.folder / "reproduction")
-    return f"{file.read_text(encoding='utf-8')}\nwritten to {file.parent.resolve()}"
+    page = Page(paper, plan.budget.name, plan.budget.cost, tuple(sheets), command(plan))
+    file = write_reproduction(page, plan.folder / "reproduction")
+    folder = file.parent.resolve()
+    print(f"\n{file.read_text(encoding='utf-8')}\nwritten to {folder}\npage: {folder / 'page.html'}")
+    return Reproduced(page, folder)
+
+
+def command(plan: Plan) -> str:
+    """What a shell is told to make a table again."""
+    top = [] if plan.top == Path("runs") else [f"paths.runs={plan.top}"]
+    return shlex.join(["spinelab", "reproduce", plan.study.name, f"budget={plan.budget.name}", *plan.extra, *top])
+
+
+def _overview_page(told: Sequence[Reproduced], given: Sequence[str]) -> Path:
+    """One page with all tables, in the folder of all runs."""
+    from spinelab.reporting.beside_page import write_overview
+
+    top = [text.partition("=")[2] for text in given if text.startswith("paths.runs=")]
+    file = Path(top[-1] if top else "runs") / "reproduction.html"
+    return write_overview([(part.page, part.folder) for part in told], file)
+
+
+def printed_only(paper: PublishedTable) -> Page:
+    """A table that nothing is run for, as a page: each cell, and what spinelab sets in its place or why it has none."""
+    from spinelab.reporting.beside import Line, Sheet
+    from spinelab.reporting.beside_text import Page
+
+    config = _preset(paper)
+    lines = [
+        Line(cell.row, cell.metric, cell, {}, f"{cell.setting} is {_selected(config, cell.setting)}" if
+             cell.setting and config else paper.not_yet_run.get(cell.row, ""))
+        for cell in paper.cells
+    ]  # fmt: skip
+    return Page(paper, "", "", (Sheet("", (), tuple(lines)),))
 
 
 def overview(tables: dict[str, PublishedTable]) -> str:
@@ -121,7 +171,7 @@ def overview(tables: dict[str, PublishedTable]) -> str:
         if (file := study_of(paper.name)) is not None:
             study = read_study(file)
             lines += [f"  budget={name:<7} {budget.cost}" for name, budget in study.budgets.items()]
-            missing = [row for row in paper.rows if row not in study.rows]
+            missing = [row for row in paper.rows if row not in study.rows and row not in paper.same]
             lines += [f"  not yet run: {', '.join(missing)}"] if missing else []
         else:
             lines.append("  settings: experiment=review" if _settings(paper) else "  printed only: no study of it yet")
@@ -133,7 +183,7 @@ def described(paper: PublishedTable) -> str:
     """A table that nothing is run for: what is printed, how far it can be trusted, and why nothing is measured."""
     from spinelab.reporting.published import TRUST
 
-    config = resolved(compose_config(["experiment=review"])) if _settings(paper) else {}
+    config = _preset(paper)
     lines = [f"{paper.title}: {paper.compares}", ""]
     for cell in paper.cells:
         own = f"; {cell.setting} is {_selected(config, cell.setting)}" if cell.setting and config else ""
@@ -146,6 +196,11 @@ def described(paper: PublishedTable) -> str:
 def _settings(paper: PublishedTable) -> bool:
     """Whether it tells of settings (Tables 1 and 2), not of scores."""
     return paper.name in ("table1", "table2")
+
+
+def _preset(paper: PublishedTable) -> dict[str, object]:
+    """The preset that a table of settings is held against; empty for a table of scores."""
+    return resolved(compose_config(["experiment=review"])) if _settings(paper) else {}
 
 
 def _selected(config: dict[str, object], dotted: str) -> object:

@@ -27,7 +27,7 @@ from rich.table import Table
 from spinelab.config import parse_overrides, settle
 from spinelab.errors import ConfigError, near
 from spinelab.run_state import RunState, StateName
-from spinelab.sweeps.study import Plan, StudyJob, compare_finished
+from spinelab.sweeps.study import Plan, StudyJob, compare_finished, pretrainings
 from spinelab.sweeps.study_file import find_study, read_study
 
 ACTIONS = ("run", "status", "table")
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         return run(plan, launch)
     jobs = plan.jobs(check=False)
     if action == "status":
-        print_status(jobs)
+        print_status([*pretrainings(jobs), *jobs])
     else:
         compare_finished(jobs, plan.folder / "comparison")
     return 0

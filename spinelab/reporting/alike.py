@@ -18,12 +18,14 @@ TERMS = {
     "scoring": ("scoring",),
 }  # fmt: skip
 """What rows must share -> the parts of a configuration that decide it."""
+FOR_ALL = ("split", "scoring")
+"""The terms that a technique without a network has, too: it is not trained by epochs, nor chosen from checkpoints."""
 FREE = ("root", "fold")
 """Where files lie, and which fold it is: told apart by nobody."""
 
 
 def check_alike(configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse rows that are not given the same terms.
+    """Refuse rows that are not given the same terms; techniques must share `FOR_ALL` with the rest, networks all.
 
     Args:
         configs: Row -> the resolved configuration of any of its runs.
@@ -31,10 +33,21 @@ def check_alike(configs: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         ConfigError: Rows differ; the message names the term, the key and each row with its value.
     """
-    told = [line for term, keys in TERMS.items() for key in keys for line in _differences(term, key, configs)]
+    networks = {row: config for row, config in configs.items() if not is_technique(config)}
+    told = [
+        line
+        for term, keys in TERMS.items()
+        for key in keys
+        for line in _differences(term, key, configs if term in FOR_ALL else networks)
+    ]
     if told:
         found = "\n  ".join(["the rows are not given the same terms:", *told])
         raise ConfigError(found, "let the study's rows differ in networks only, or make two studies of them")
+
+
+def is_technique(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is of a technique without a network."""
+    return bool(config.get("classical"))
 
 
 def _differences(term: str, key: str, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

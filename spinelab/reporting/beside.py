@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from spinelab.errors import RunError
-from spinelab.reporting.alike import check_alike
+from spinelab.reporting.alike import check_alike, is_technique
 from spinelab.reporting.conditions import budget, check_label_maps, selection
-from spinelab.reporting.groups import Group
+from spinelab.reporting.groups import Conditions, Group
 from spinelab.reporting.measures import base
 from spinelab.reporting.published import PublishedCell, PublishedTable
 from spinelab.reporting.results import Results, read_runs
@@ -20,6 +21,10 @@ from spinelab.reporting.tables import Table, make_table
 
 ALSO = {"specificity": ("specificity_roi",)}
 """Measured too where the review has the first: its specificities belong to regions of interest."""
+COMMON = "dice"
+"""Measured for every table: where the review gives each row another metric, no two rows could be compared without."""
+UNMEASURED = "no run measures this metric"
+"""Why a cell of a row that has runs is empty."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Line:
     measured: Mapping[str, Summary]
     why: str = ""
 
+    @property
+    def unit(self) -> str:
+        """Of what is measured: "mm"; "1" of a ratio."""
+        return self.metric.partition(" (")[2].rstrip(")") or "1"
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -68,6 +78,7 @@ class Sheet:
         tables: Metric -> the measured table, with all classes and comparisons.
         persons: Persons who were scored.
         how: Row -> the overrides that make it.
+        groups: The rows that runs are there of, with these runs.
     """
 
     data: str
@@ -77,6 +88,16 @@ class Sheet:
     tables: Mapping[str, Table] | None = None
     persons: int = 0
     how: Mapping[str, str] | None = None
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True)
+class _AlikeRow(Group):
+    """A row whose terms `check_alike` has compared, which a technique has no budget of epochs among."""
+
+    @cached_property
+    def comparable(self) -> Conditions:
+        return replace(super().comparable, budget="", selection="")
 
 
 def lay_beside(paper: PublishedTable, data: str, rows: Mapping[str, RowRuns]) -> Sheet:
@@ -98,10 +119,10 @@ def lay_beside(paper: PublishedTable, data: str, rows: Mapping[str, RowRuns]) ->
     tables = _measure(paper, groups)
     columns = _columns(groups, tables)
     names = dict.fromkeys((*paper.rows, *rows))
-    lines = [line for row in names for line in _lines(row, paper, rows.get(row), tables, columns)]
+    lines = [line for row in names for line in _lines(row, paper, rows, tables, columns)]
     persons = len(frozenset().union(*(group.persons for group in groups))) if groups else 0
     how = {row: runs.how for row, runs in rows.items()}
-    return Sheet(data, columns, tuple(lines), _terms(groups), tables, persons, how)
+    return Sheet(data, columns, tuple(lines), _terms(groups), tables, persons, how, groups)
 
 
 def _any(rows: Mapping[str, RowRuns]) -> bool:
@@ -112,7 +133,7 @@ def _groups(results: Results, rows: Mapping[str, RowRuns]) -> tuple[Group, ...]:
     check_label_maps(results.runs)
     owner = {folder.resolve(): row for row, runs in rows.items() for folder in runs.done}
     pooled = {row: tuple(run for run in results.runs if owner[run.folder] == row) for row in rows}
-    return tuple(Group(row, runs) for row, runs in pooled.items() if runs)
+    return tuple(_AlikeRow(row, runs) for row, runs in pooled.items() if runs)
 
 
 def _check_splits(groups: tuple[Group, ...]) -> None:
@@ -130,14 +151,18 @@ def _check_splits(groups: tuple[Group, ...]) -> None:
 
 
 def _measure(paper: PublishedTable, groups: tuple[Group, ...]) -> dict[str, Table]:
-    """The metrics that the review's table has, and those of `ALSO`, as far as the runs hold them."""
+    """The metrics that the review's table has, `COMMON` and those of `ALSO`, as far as the runs hold them."""
     if not groups:
         return {}
     held = pd.concat([group.cases[["metric", "unit"]].drop_duplicates("metric") for group in groups])
     units = dict(zip(held["metric"], held["unit"], strict=True))
-    wanted = [name for metric in paper.metrics for name in (metric, *ALSO.get(metric, ()))]
+    wanted = [name for metric in _metrics(paper) for name in (metric, *ALSO.get(metric, ()))]
     found = [metric for name in wanted for metric in sorted(units) if base(metric) == name]
     return {metric: make_table(groups, metric, units[metric]) for metric in dict.fromkeys(found)}
+
+
+def _metrics(paper: PublishedTable) -> tuple[str, ...]:
+    return paper.metrics if COMMON in paper.metrics else (COMMON, *paper.metrics)
 
 
 def _columns(groups: tuple[Group, ...], tables: Mapping[str, Table]) -> tuple[str, ...]:
@@ -145,23 +170,25 @@ def _columns(groups: tuple[Group, ...], tables: Mapping[str, Table]) -> tuple[st
     if not tables:
         return ()
     lesions = {str(name) for group in groups for name in group.runs[0].setting("data.labels.lesions") or ()}
-    named = next(iter(tables.values())).columns
+    named = max((table.columns for table in tables.values()), key=len)  # some metrics are of lesions alone
     return (named[-1], *(name for name in named[:-1] if name in lesions))
 
 
 def _lines(
-    row: str, paper: PublishedTable, runs: RowRuns | None, tables: Mapping[str, Table], columns: Sequence[str]
+    row: str, paper: PublishedTable, rows: Mapping[str, RowRuns], tables: Mapping[str, Table], columns: Sequence[str]
 ) -> Iterable[Line]:
-    why = _why(row, paper, runs)
+    source = row if row in rows else paper.same.get(row, row)
+    runs = rows.get(source)
+    why = "; ".join(filter(None, ["" if source == row else f"the runs of {source}", _why(row, paper, runs)]))
     told = {base(metric) for metric in tables}
     metrics: dict[str, str] = {}  # as measured -> as in the review
-    for name in paper.metrics:
+    for name in _metrics(paper):
         metrics |= {metric: name for metric in tables if base(metric) == name} if name in told else {name: name}
         metrics |= {metric: "" for metric in tables if base(metric) in ALSO.get(name, ())}
     for metric, name in metrics.items():
-        cell, measured = paper.cell(row, name), _summaries(row, tables.get(metric), columns)
+        cell, measured = paper.cell(row, name), _summaries(source, tables.get(metric), columns)
         if cell or measured:
-            missing = "no run measures this metric" if runs and runs.done and not measured else ""
+            missing = UNMEASURED if runs and runs.done and not measured else ""
             yield Line(row, metric, cell, measured, missing or why)
 
 
@@ -179,20 +206,26 @@ def _summaries(row: str, table: Table | None, columns: Sequence[str]) -> dict[st
     if table is None or found is None:
         return {}
     cells = dict(zip(table.columns, (cell.summary for cell in found.cells), strict=True))
-    return {columns[0]: cells[table.columns[-1]]} | cells
+    return cells if table.columns[-1] in columns else {columns[0]: cells[table.columns[-1]]} | cells
 
 
 def _terms(groups: tuple[Group, ...]) -> str:
-    """Budget, split and selection rule, which all rows share; their folds and seeds, which they may not all have."""
+    """Split, budget and selection rule, which all rows share; their folds and seeds, which they may not all have."""
     if not groups:
         return ""
-    run = groups[0].runs[0]
     folds, seeds = ({run[name] for group in groups for run in group.runs} for name in ("fold", "seed"))
-    parts = [
-        f"{budget(run)}, batches of {run.setting('loader.batch_size')}",
-        f"checkpoint: {selection(run)}",
-        f"split by person: {run['protocol']}, {len(folds)} fold(s), {len(seeds)} seed(s)",
-        f"augmentation: {run.setting('choices.augmentation')}",
-        f"loss: {run.setting('choices.loss')}, optimizer: {run.setting('choices.optimizer')}",
-    ]
+    split = f"split by person: {groups[0].runs[0]['protocol']}, {len(folds)} fold(s), {len(seeds)} seed(s)"
+    networks = [group for group in groups if not is_technique(group.runs[0].config)]
+    parts = [split, *(_training(networks) if networks else ())]
+    if len(networks) < len(groups):
+        parts.append("techniques without a network are fitted without a budget of epochs")
     return "; ".join(parts)
+
+
+def _training(networks: Sequence[Group]) -> Iterable[str]:
+    run = networks[0].runs[0]
+    yield f"{budget(run)}, batches of {run.setting('loader.batch_size')}"
+    yield f"checkpoint: {selection(run)}"
+    yield f"augmentation: {run.setting('choices.augmentation')}"
+    for part in ("loss", "optimizer"):
+        yield f"{part}: {', '.join(dict.fromkeys(str(row.runs[0].setting(f'choices.{part}')) for row in networks))}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from spinelab.files import write_atomically
-from spinelab.reporting.beside import Line, Sheet
+from spinelab.reporting.beside import UNMEASURED, Line, Sheet
+from spinelab.reporting.beside_facts import facts_of
 from spinelab.reporting.meaning import differences, meaning
 from spinelab.reporting.measures import title
 from spinelab.reporting.published import TRUST, PublishedCell, PublishedTable
@@ -21,6 +22,8 @@ NOTE = (
     "Printed: as the review prints it. Measured: mean over persons, 95 % bootstrap interval over persons, n persons; "
     "ratios as parts of 1."
 )
+FIGURE = "figure.png"
+"""Lies beside the text where anything is measured."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,19 @@ class Page:
         budget: Name of the budget.
         cost: What the budget takes, in a sentence.
         sheets: One for each data set.
+        command: What makes it again.
     """
 
     paper: PublishedTable
     budget: str
     cost: str
     sheets: tuple[Sheet, ...]
+    command: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything of it is measured."""
+        return any(sheet.groups for sheet in self.sheets)
 
     @property
     def head(self) -> str:
@@ -54,23 +64,32 @@ def write_page(page: Page, folder: Path) -> Path:
 
 def to_markdown(page: Page) -> str:
     """The whole page: a table for each data set, then the footnotes, then what it does and does not show."""
-    marks = _marks(page.paper)
+    marks = footnotes(page.paper)
     parts = [f"# {page.head}", f"{page.paper.title}: {page.paper.compares}.", f"Budget {page.budget}: {page.cost}"]
+    parts += [f"`{page.command}`"] if page.command else []
+    parts += [f"![{page.head}: {page.paper.title}]({FIGURE})"] if page.measured else []
     for sheet in page.sheets:
-        parts += [f"## {sheet.data}", *([f"All rows: {sheet.terms}."] if sheet.terms else [])]
+        parts += [f"## {sheet.data}", *([f"All rows: {sheet.terms}."] if sheet.terms else []), *_made(sheet)]
         lines = [[_plain(word) for word in words] for words in _body(sheet, marks, lambda mark: f" <sup>{mark}</sup>")]
         parts += [_grid([_heads(sheet), *lines]), *_rows_of(sheet)]
         if said := differences(page.paper, sheet):
             parts.append("\n".join(f"- {_plain(sentence)}" for sentence in said))
-    notes = [f"<sup>{mark}</sup> {_footnote(cell)}" for cell, mark in marks.items()]
-    grades = [f"{grade}: {TRUST[grade]}" for grade in TRUST if grade in {cell.trust for cell in page.paper.cells}]
+    notes = [f"<sup>{mark}</sup> {footnote(cell)}" for cell, mark in marks.items()]
+    grades = [f"{grade}: {meant}" for grade, meant in grades_of(page.paper).items()]
     said_last = ["## What this does and does not show", meaning(page.paper, page.sheets, page.cost)]
     return "\n\n".join([*parts, NOTE, f"Trust: {'; '.join(grades)}.", *notes, *said_last]) + "\n"
 
 
+def _made(sheet: Sheet) -> list[str]:
+    """Where, with which code and when the runs were made."""
+    told = facts_of(sheet)
+    named = [f"{name.lower()}: {told[name]}" for name in ("Machine", "Code", "Runs ended") if name in told]
+    return [f"Runs: {'; '.join(named)}."] if named else []
+
+
 def to_latex(page: Page) -> str:
     r"""A ``table`` environment for each data set; they need ``\usepackage{booktabs}``."""
-    marks = _marks(page.paper)
+    marks = footnotes(page.paper)
     tables = [_latex(page, sheet, marks) for sheet in page.sheets]
     return "% needs \\usepackage{booktabs}\n" + "\n".join(tables)
 
@@ -80,13 +99,20 @@ def to_frame(page: Page) -> pd.DataFrame:
     return pd.DataFrame([record for sheet in page.sheets for line in sheet.lines for record in _records(sheet, line)])
 
 
-def _marks(paper: PublishedTable) -> dict[PublishedCell, str]:
+def footnotes(paper: PublishedTable) -> dict[PublishedCell, str]:
     """Cell -> number of its footnote, for cells of which there is more to say than their grade."""
     noted = [cell for cell in paper.cells if cell.note or cell.citation is not None]
     return {cell: str(number) for number, cell in enumerate(noted, start=1)}
 
 
-def _footnote(cell: PublishedCell) -> str:
+def grades_of(paper: PublishedTable) -> dict[str, str]:
+    """The grades that the table's cells have, and what they mean."""
+    there = {cell.trust for cell in paper.cells}
+    return {grade: meant for grade, meant in TRUST.items() if grade in there}
+
+
+def footnote(cell: PublishedCell) -> str:
+    """What there is to say of a cell: where it comes from, what that says itself, what is wrong."""
     words = [f"{cell.row}, {title(cell.metric)}: {cell.printed}"]
     words += [f"reference [{cell.citation}] of the review"] if cell.citation is not None else []
     unit = "" if cell.unit in ("1", "name") else f" {cell.unit}"
@@ -110,15 +136,15 @@ def _body(sheet: Sheet, marks: dict[PublishedCell, str], raised: Callable[[str],
 def _measured(sheet: Sheet, line: Line) -> list[str]:
     names = sheet.columns or ("",)
     if not line.measured:
-        return [f"not yet run: {line.why}", *[""] * (len(names) - 1)]
-    told = [_summary(line.measured.get(name), line.metric) for name in names]
+        why = line.why if line.why == UNMEASURED else f"not yet run: {line.why}"
+        return [why, *[""] * (len(names) - 1)]
+    told = [_summary(line.measured.get(name), line.unit) for name in names]
     return [told[0] + (f" ({line.why})" if line.why else ""), *told[1:]]
 
 
-def _summary(part: Summary | None, metric: str) -> str:
+def _summary(part: Summary | None, unit: str) -> str:
     if part is None:
         return "–"
-    unit = metric.partition(" (")[2].rstrip(")") or "1"
     return " ".join(word for word in (number(part.mean, unit), interval(part, unit), f"n={part.n}") if word)
 
 
@@ -141,7 +167,7 @@ def _plain(text: str) -> str:
 def _latex(page: Page, sheet: Sheet, marks: dict[PublishedCell, str]) -> str:
     body = _body(sheet, marks, lambda mark: f" [{mark}]")
     lines = [" & ".join(map(escape_latex, words)) + r" \\" for words in (_heads(sheet), *body)]
-    notes = [rf"\par\footnotesize [{mark}] {escape_latex(_footnote(cell))}" for cell, mark in marks.items()]
+    notes = [rf"\par\footnotesize [{mark}] {escape_latex(footnote(cell))}" for cell, mark in marks.items()]
     caption = f"{page.head}, {sheet.data}, budget {page.budget}. {sheet.terms}{'. ' if sheet.terms else ''}{NOTE}"
     return "\n".join(
         [

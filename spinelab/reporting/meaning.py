@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from spinelab.reporting.beside import Sheet
 from spinelab.reporting.measures import TITLES, title
-from spinelab.reporting.published import PublishedTable
+from spinelab.reporting.published import PublishedCell, PublishedTable
 from spinelab.reporting.statistics import DISTINGUISHABLE_FROM, TRUSTED_FROM, Comparison, Difference
 from spinelab.reporting.verdicts import MANY
 from spinelab.reporting.words import interval, number, signed
@@ -45,26 +45,39 @@ def _few(persons: int) -> str:
 
 
 def differences(paper: PublishedTable, sheet: Sheet) -> list[str]:
-    """What the printed table says of two rows' difference in its first metric, and what the same persons gave here."""
-    ratios = [metric for metric in paper.metrics if metric in TITLES]
-    table = (sheet.tables or {}).get(ratios[0]) if ratios else None
-    if table is None:
-        return []
-    found = {frozenset((pair.first, pair.second)): pair for pair in table.comparisons.get(table.columns[-1], ())}
-    sentences = []
-    for first, second in combinations(paper.rows, 2):
-        cells = paper.cell(first, table.metric), paper.cell(second, table.metric)
-        pair = found.get(frozenset((first, second)))
-        if pair and cells[0] and cells[1] and cells[0].scaled is not None and cells[1].scaled is not None:
-            printed = cells[1].scaled - cells[0].scaled
-            sentences.append(_sentence(title(table.metric), second, first, printed, pair))
-    return sentences if len(sentences) <= MANY else []
+    """What the printed table says of two rows' difference, metric by metric, and what the same persons gave here.
+
+    Where the review takes several rows from one source, only these are held against each other. A metric with more
+    pairs than a reader takes in is left out.
+    """
+    found = [pair for metric in paper.metrics if metric in TITLES for pair in _pairs(paper, sheet, metric)]
+    of_one_source = [pair for pair in found if pair[0].citation == pair[1].citation]
+    sentences: list[str] = []
+    for metric in paper.metrics:
+        own = [_sentence(*pair) for pair in of_one_source or found if pair[0].metric == metric]
+        sentences += own if len(sentences) + len(own) <= MANY else []
+    return sentences
 
 
-def _sentence(metric: str, second: str, first: str, printed: float, pair: Comparison) -> str:
-    ours = pair.difference if pair.first == second else -pair.difference
+def _pairs(
+    paper: PublishedTable, sheet: Sheet, metric: str
+) -> Iterator[tuple[PublishedCell, PublishedCell, Comparison]]:
+    """Cells of two rows that are both printed, and both measured on the same persons."""
+    table = (sheet.tables or {}).get(metric)
+    compared = table.comparisons.get(table.columns[-1], ()) if table else ()
+    measured = {frozenset((pair.first, pair.second)): pair for pair in compared}
+    cells = [cell for cell in paper.cells if cell.metric == metric and cell.scaled is not None]
+    for first, second in combinations(cells, 2):
+        if pair := measured.get(frozenset((first.row, second.row))):
+            yield first, second, pair
+
+
+def _sentence(first: PublishedCell, second: PublishedCell, pair: Comparison) -> str:
+    ours = pair.difference if pair.first == second.row else -pair.difference
+    printed = _printed((second.scaled or 0) - (first.scaled or 0))
     verdict = "which these persons tell" if pair.real else "which these persons cannot tell from none"
-    return f"{metric}, {second} − {first}: printed {_printed(printed)}; measured {_told(ours)}, {verdict}."
+    rows = f"{title(first.metric)}, {second.row} − {first.row}"
+    return f"{rows}: printed {printed}; measured {_told(ours)}, {verdict}."
 
 
 def _printed(value: float) -> str:

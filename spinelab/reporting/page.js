@@ -20,7 +20,8 @@ function show(metric) {
 }
 others?.addEventListener("change", () => show(others.value || sections[0].dataset.metric));
 for (const button of buttons) button.addEventListener("click", () => show(button.dataset.metric));
-show(sections[0].dataset.metric);
+if (sections.length) show(sections[0].dataset.metric);
+else draw(document);
 
 // Names sort from A, numbers from the largest; a second click turns it round; what has no value stays last.
 function sort(header) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ class PublishedTable:
         caveat: What a reader must know before comparing anything with it.
         not_yet_run: Row -> why no study has it.
         cells: In the review's order.
+        same: Row -> the row whose runs stand for it, since nothing is known that tells the two apart.
     """
 
     name: str
@@ -102,6 +103,7 @@ class PublishedTable:
     caveat: str
     not_yet_run: Mapping[str, str]
     cells: tuple[PublishedCell, ...]
+    same: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -143,12 +145,14 @@ def _tables(told: Any) -> dict[str, PublishedTable]:
     cells = _cells(told["cells"], tuple(told["tables"]))
     found = {}
     for name, part in told["tables"].items():
-        _keys(part, f"tables.{name}", ("title", "compares", "caveat"), ("not_yet_run",))
+        _keys(part, f"tables.{name}", ("title", "compares", "caveat"), ("not_yet_run", "same"))
         own = tuple(cell for cell in cells if cell.table == name)
         title, compares, caveat = (" ".join(str(part[key]).split()) for key in ("title", "compares", "caveat"))
-        found[name] = PublishedTable(name, title, compares, caveat, part.get("not_yet_run", {}), own)
-        for row in found[name].not_yet_run:
-            _demand(row in found[name].rows, f"tables.{name}.not_yet_run: {row!r}", near(row, found[name].rows))
+        missing, same = part.get("not_yet_run", {}), part.get("same", {})
+        found[name] = PublishedTable(name, title, compares, caveat, missing, own, same)
+        for key, named in {"not_yet_run": missing, "same": [*same, *same.values()]}.items():
+            for row in named:
+                _demand(row in found[name].rows, f"tables.{name}.{key}: {row!r}", near(row, found[name].rows))
     return found
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from spinelab.config import compose_config, parse_overrides, settle
+from spinelab.config import compose_config, settle
 from spinelab.errors import ConfigError, RunError
-from spinelab.groups import groups
 from spinelab.run import Run
 from spinelab.run_state import RunState, run_state
 from spinelab.sweeps.finish import require_finished
 from spinelab.sweeps.folds import count
+from spinelab.sweeps.overrides import merged, placed, unchecked
+from spinelab.sweeps.pretrained import Pretraining, parts_of, require_other_persons, run_rows, start_of
 from spinelab.sweeps.study_file import Budget, StudyFile, read_study
 from spinelab.sweeps.sweeper import EngineSweeper
 
@@ -25,16 +28,18 @@ class StudyJob:
     """One run of a study.
 
     Attributes:
-        row: Display name of its row.
+        row: Display name of its row, or name of a pretraining.
         data: Name of its data set in the study.
         overrides: What it is composed from.
         run: Its folder and hash.
+        init: The pretraining whose weights it starts from.
     """
 
     row: str
     data: str
     overrides: tuple[str, ...]
     run: Run
+    init: StudyJob | None = None
 
     def state(self) -> RunState:
         """How far it is."""
@@ -70,16 +75,19 @@ class Plan:
     def jobs(self, *, check: bool = True) -> list[StudyJob]:
         """Compose every row on every data set, and name the run of every fold and seed.
 
+        The pretrainings that they start from are not among them (see `pretrainings`).
+
         Args:
             check: Also look whether what the overrides name are arguments of what they configure, which may load
                 torch. What a composed job is called does not depend on it.
 
         Raises:
-            ConfigError: An override is wrong (the message names the file, the key and near matches), or two rows are
-                the same run.
+            ConfigError: An override is wrong (the message names the file, the key and near matches), two rows are the
+                same run, or a row is tested on persons of its pretraining.
         """
+        pretraining = cache(lambda name: self._pretraining(name, check))
         pairs = itertools.product(self.budget.data, self.budget.rows)
-        jobs = [job for data, row in pairs for job in self._expand(row, data, check)]
+        jobs = [job for data, row in pairs for job in self._expand(row, data, check, pretraining)]
         seen: dict[tuple[str, str], StudyJob] = {}
         for job in jobs:
             other = seen.setdefault((job.data, job.run.id), job)
@@ -94,23 +102,60 @@ class Plan:
         own |= {f"budgets.{self.budget.name}.overrides": self.budget.overrides, "the command line": self.extra}
         return {where: overrides for where, overrides in own.items() if overrides}
 
-    def _expand(self, row: str, data: str, check: bool) -> Iterator[StudyJob]:
+    def _expand(
+        self, row: str, data: str, check: bool, pretraining: Callable[[str], Pretraining]
+    ) -> Iterator[StudyJob]:
         parts = self.parts(row, data)
-        try:
-            overrides = [*merged(*parts.values()), f'name="{row}"', f"paths.runs={self.folder}", f"sweep={self.sweep}"]
-            if check:
-                overrides = [text for text in settle(overrides) if not text.startswith("hydra.")]
-            config = compose_config(overrides if check else _unchecked(overrides))
+        with placed(parts, self.study.file):
+            overrides = merged(*parts.values())
+            start = start_of(overrides, self.study.pretrained)
+            overrides, config = self._composed(overrides, row, self.folder, check)
+            first = pretraining(start) if start else None
+            if first and start:
+                require_other_persons(config, data, first.config, start)
             folds = self.budget.folds if self.budget.folds is not None else all_folds(config)
-        except ConfigError as error:
-            where = f"{_culprit(error, parts)}: " if error.file is None else ""
-            raise ConfigError(f"{where}{error.found}", error.remedy, error.file or self.study.file) from None
         folded = "fold" in config.protocol
         for fold, seed in itertools.product(folds if folded else (0,), self.budget.seeds):
             own = {"seed": seed} | ({"protocol.fold": fold} if folded else {})
-            for key, value in own.items():
-                OmegaConf.update(config, key, value)
-            yield StudyJob(row, data, (*overrides, *(f"{key}={value}" for key, value in own.items())), Run.of(config))
+            yield _job(row, data, overrides, config, own, first.jobs[seed] if first else None)
+
+    def _pretraining(self, name: str, check: bool) -> Pretraining:
+        parts = parts_of(self.study, self.budget, name, self.extra)
+        with placed(parts, self.study.file):
+            overrides, config = self._composed(merged(*parts.values()), name, self.folder / "pretrained", check)
+        jobs = {seed: _job(name, config.data.name, overrides, config, {"seed": seed}) for seed in self.budget.seeds}
+        return Pretraining(config, jobs)
+
+    def _composed(self, given: Sequence[str], name: str, runs: Path, check: bool) -> tuple[list[str], DictConfig]:
+        """Overrides that compose everywhere, and what they compose."""
+        overrides = [*given, f'name="{name}"', f"paths.runs={runs}", f"sweep={self.sweep}"]
+        if check:
+            overrides = [text for text in settle(overrides) if not text.startswith("hydra.")]
+        return overrides, compose_config(overrides if check else unchecked(overrides))
+
+
+def _job(
+    row: str,
+    data: str,
+    overrides: Sequence[str],
+    config: DictConfig,
+    own: Mapping[str, Any],
+    init: StudyJob | None = None,
+) -> StudyJob:
+    """A job with values of its own, which `config` has afterwards."""
+    told = [f"{key}={value}" for key, value in own.items()]
+    for key, value in own.items():
+        OmegaConf.update(config, key, value)
+    if init is not None:  # in the place of its name, which the configuration cannot know
+        config.init = str(init.run.folder)
+        overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != "init"]
+        told.append(f'init="{init.run.folder}"')
+    return StudyJob(row, data, (*overrides, *told), Run.of(config), init)
+
+
+def pretrainings(jobs: Iterable[StudyJob]) -> list[StudyJob]:
+    """What jobs start from, each once."""
+    return list(dict.fromkeys(job.init for job in jobs if job.init is not None))
 
 
 def all_folds(config: DictConfig) -> tuple[int, ...]:
@@ -122,22 +167,6 @@ def all_folds(config: DictConfig) -> tuple[int, ...]:
     if "fold" not in config.protocol:
         return (0,)
     return tuple(range(config.protocol.folds if "folds" in config.protocol else count(config)))
-
-
-def merged(*parts: Sequence[str]) -> list[str]:
-    """Overrides one after the other, where a later one takes the place of an earlier one of the same key.
-
-    Raises:
-        ConfigError: One is no override, or sweeps over several values.
-    """
-    found: dict[str, str] = {}
-    for override in parse_overrides(itertools.chain(*parts)):
-        text = str(override.input_line)
-        if override.is_sweep_override():
-            raise ConfigError(f"{text} sweeps over values", "give each a row, or use spinelab train -m")
-        found.pop(override.key_or_group, None)
-        found[override.key_or_group] = text
-    return list(found.values())
 
 
 def compare_finished(jobs: Iterable[StudyJob], out: Path) -> None:
@@ -180,7 +209,7 @@ class Study(EngineSweeper):
         self.max_batch_size = max_batch_size
 
     def sweep(self, arguments: list[str]) -> None:
-        """Compose all jobs, run those that are not done, and compare.
+        """Compose all jobs, run those that are not done, pretrainings first, and compare.
 
         Args:
             arguments: Paths and the sweep's name, which the plan knows.
@@ -190,26 +219,7 @@ class Study(EngineSweeper):
             JobsFailed: At the end, if a job failed.
         """
         jobs = self.plan.jobs()
-        self.engine.run([self.engine.job(job.overrides) for job in jobs])
-        if self.engine.finished():
+        run_rows([(job, self.engine.job(job.overrides)) for job in jobs], self.engine)
+        if any(job.state().name == "done" for job in jobs):
             compare_finished(jobs, self.plan.folder / "comparison")
         require_finished(self.engine)
-
-
-def _unchecked(overrides: Iterable[str]) -> list[str]:
-    """Overrides that are set whether or not the key is there, so that nobody loads a constructor to look."""
-    known = groups()
-    return [
-        text if override.is_delete() or override.key_or_group.split("@")[0] in known else f"++{text.lstrip('+')}"
-        for override in parse_overrides(overrides)
-        for text in (str(override.input_line),)
-    ]
-
-
-def _culprit(error: ConfigError, parts: dict[str, Sequence[str]]) -> str:
-    """Where the override is written that an error speaks of: the last place that names it."""
-    for told in (str, lambda text: text.lstrip("+~").partition("=")[0]):  # the whole override, then its key alone
-        for where, overrides in reversed(parts.items()):
-            if any(told(text) in error.found for text in overrides):
-                return where
-    return ", ".join(parts)

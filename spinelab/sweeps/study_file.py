@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import yaml
 
 from spinelab.errors import ConfigError
 from spinelab.groups import conf_dir
+from spinelab.sweeps.overrides import init_of
 
-KEYS = ("title", "question", "base", "rows", "data", "folds", "seeds", "budgets")
+KEYS = ("title", "question", "base", "pretrained", "rows", "data", "folds", "seeds", "budgets")
 REQUIRED = ("title", "question", "rows", "data", "budgets")
-BUDGET_KEYS = ("cost", "overrides", "rows", "data", "folds", "seeds")
+BUDGET_KEYS = ("cost", "overrides", "pretrained", "rows", "data", "folds", "seeds")
 NAME = re.compile(r"[\w+.()-]+( [\w+.()-]+)*")
 """Names of rows become parts of folder names."""
 
@@ -37,6 +38,7 @@ class Budget:
         data: Data sets that it holds.
         folds: Folds that it holds.
         seeds: Seeds that it holds.
+        pretrained: What it changes in pretrainings, by their names.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Budget:
     data: tuple[str, ...]
     folds: Folds
     seeds: tuple[int, ...]
+    pretrained: Mapping[str, Overrides] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class StudyFile:
         rows: Display name -> overrides.
         data: Name of a data set -> overrides.
         budgets: Name -> budget, the cheapest first.
+        pretrained: Name -> overrides of a training that rows start from by ``init=NAME``.
     """
 
     file: Path
@@ -69,6 +73,7 @@ class StudyFile:
     rows: Mapping[str, Overrides]
     data: Mapping[str, Overrides]
     budgets: Mapping[str, Budget]
+    pretrained: Mapping[str, Overrides] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -131,16 +136,28 @@ class _Reader:
         told = self._mapping(self._load(), "")
         self._check_keys(told, KEYS, REQUIRED, "")
         rows, data = self._named(told["rows"], "rows"), self._named(told["data"], "data")
+        pretrained = self._named(told["pretrained"], "pretrained") if told.get("pretrained") else {}
         usual = {"rows": tuple(rows), "data": tuple(data), "folds": told.get("folds", "all")}
         usual |= {"seeds": told.get("seeds", [0])}
         budgets = {
-            str(name): self._budget(str(name), part, usual)
+            str(name): self._budget(str(name), part, usual, tuple(pretrained))
             for name, part in self._mapping(told["budgets"], "budgets").items()
         }
-        return StudyFile(
+        study = StudyFile(
             self.file, str(told["title"]), " ".join(str(told["question"]).split()),
-            self._overrides(told.get("base"), "base"), rows, data, budgets,
+            self._overrides(told.get("base"), "base"), rows, data, budgets, pretrained,
         )  # fmt: skip
+        self._require_used(study)
+        return study
+
+    def _require_used(self, study: StudyFile) -> None:
+        budgets = [budget.overrides for budget in study.budgets.values()]
+        used = {init_of(part) for part in (study.base, *study.rows.values(), *study.data.values(), *budgets)} - {""}
+        for name in study.pretrained:
+            if name not in used:
+                hint = f", or correct init={' or init='.join(sorted(used - {*study.pretrained}))}"
+                remedy = f"write init={name} into a row{hint if used - {*study.pretrained} else ''}"
+                self._refuse(f"pretrained.{name}: no row starts from it", remedy)
 
     def _load(self) -> Any:
         try:
@@ -152,7 +169,7 @@ class _Reader:
             remedy = "correct the file; an override that holds a bracket or a colon needs quotation marks"
             raise ConfigError(f"is no YAML: {words}", remedy, self.file) from error
 
-    def _budget(self, name: str, part: Any, usual: Mapping[str, Any]) -> Budget:
+    def _budget(self, name: str, part: Any, usual: Mapping[str, Any], trainings: tuple[str, ...]) -> Budget:
         where = f"budgets.{name}"
         if not NAME.fullmatch(name):
             self._refuse(f"{where} is no plain name", "use letters, digits, + . ( ) - and single spaces")
@@ -167,7 +184,12 @@ class _Reader:
         folds = None if told["folds"] == "all" else self._numbers(told["folds"], f"{where}.folds", "a list, or all")
         seeds = self._numbers(told["seeds"], f"{where}.seeds", "a list")
         overrides = self._overrides(told.get("overrides"), f"{where}.overrides")
-        return Budget(name, " ".join(str(told["cost"]).split()), overrides, **chosen, folds=folds, seeds=seeds)
+        pretrained = self._named(told["pretrained"], f"{where}.pretrained") if told.get("pretrained") else {}
+        for item in pretrained:
+            if item not in trainings:
+                self._refuse(f"{where}.pretrained: there is no {item!r} among pretrained", _near(item, trainings))
+        cost = " ".join(str(told["cost"]).split())
+        return Budget(name, cost, overrides, **chosen, folds=folds, seeds=seeds, pretrained=pretrained)
 
     def _named(self, part: Any, where: str) -> dict[str, Overrides]:
         named = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import lightning
 import torch
@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from spinelab.losses.deep_supervision import DeepSupervision
+from spinelab.tasks.fine_tuning import OptimizerFactory, encoder_of, optimizer_with_rates
 from spinelab.types import Batch
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
 
@@ -25,12 +25,19 @@ class SegmentationTask(lightning.LightningModule):
 
     Args:
         network: The architecture. Where it has a method `heads(x)` that returns several logits, main first, all of
-            them are trained (deep supervision).
+            them are trained (deep supervision). Where it has a method `training_loss(image, mask, loss)`, because it
+            learns more than classes, that is minimised.
         loss: (logits (B, K, H, W), target (B, H, W)) -> scalar.
         optimizer: Parameters -> optimizer.
         scheduler: (optimizer, total steps) -> schedule, stepped after every batch.
         channels_last: Keep the network and the images in channels-last memory order, which is faster for
             convolutions on processors and tensor cores.
+        encoder_lr: Factor on the learning rate of the network's encoder, for weights that were trained elsewhere
+            (discriminative rates, Howard and Ruder 2018). 0 freezes the encoder: neither weights nor batch statistics
+            change, and it runs as in inference, without dropout.
+
+    Raises:
+        ValueError: `encoder_lr` is not in [0, 1], or is not 1 where the network has no encoder.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class SegmentationTask(lightning.LightningModule):
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory,
         channels_last: bool = False,
+        encoder_lr: float = 1.0,
     ) -> None:
         super().__init__()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -47,10 +55,24 @@ class SegmentationTask(lightning.LightningModule):
         self.loss = loss
         self.heads_loss = DeepSupervision(loss)
         self.optimizer, self.scheduler = optimizer, scheduler
+        if not 0 <= encoder_lr <= 1:
+            raise ValueError(f"encoder_lr is a factor in [0, 1], not {encoder_lr}")
+        self.encoder_lr = encoder_lr
+        if encoder_lr != 1:
+            encoder = encoder_of(self.network)
+            if encoder_lr == 0:
+                encoder.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K, H, W) of images (B, C, H, W)."""
         return self.network(image.to(memory_format=self.memory_format))
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, in which a frozen encoder does not take part."""
+        super().train(mode)
+        if self.encoder_lr == 0:
+            encoder_of(self.network).eval()
+        return self
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of all heads."""
@@ -65,11 +87,18 @@ class SegmentationTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimizer over the parameters that are not frozen, and its schedule by step."""
-        optimizer = self.optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if self.encoder_lr in (0, 1):
+            optimizer = self.optimizer(trained)
+        else:
+            slower = encoder_of(self.network).parameters()
+            optimizer = optimizer_with_rates(self.optimizer, trained, slower, self.encoder_lr)
         schedule = self.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _training_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        if hasattr(self.network, "training_loss"):
+            return self.network.training_loss(image, mask, self.loss)  # type: ignore[operator]
         if hasattr(self.network, "heads"):
             return self.heads_loss(self.network.heads(image), mask)  # type: ignore[operator]
         return self.loss(self.network(image), mask)

@@ -47,13 +47,20 @@ def test_a_table_from_nothing_to_its_page(table, capsys):
         "| Attention U-Net | Dice | 0.88 <sup>2</sup> | unsourced | not yet run: this budget does not hold it |" in out
     )
     folder = Path("runs/table3/smoke/reproduction")
-    assert {file.name for file in folder.iterdir()} == {"table.md", "table.tex", "table.csv"}
+    names = {"table.md", "table.tex", "table.csv", "figure.png", "page.html", "comparisons.csv"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert f"page: {(folder / 'page.html').resolve()}" in out
+    page = (folder / "page.html").read_text()
+    assert "spinelab reproduce table3 budget=smoke</code> makes it again" in page
+    assert "A typical case" in page, "the run's own pictures can be cut"
+    assert page.count('class="enlarge"') == 1 + 2
 
-    before = (folder / "table.md").read_bytes()
+    before = {name: (folder / name).read_bytes() for name in names}
     times = {file: file.stat().st_mtime_ns for file in Path("runs").rglob("cases.parquet")}
-    (folder / "table.md").unlink()
+    for name in names:
+        (folder / name).unlink()
     assert main(["3", "table=true"]) == 0
-    assert (folder / "table.md").read_bytes() == before
+    assert {name: (folder / name).read_bytes() for name in names} == before
     assert times == {file: file.stat().st_mtime_ns for file in Path("runs").rglob("cases.parquet")}
 
 
@@ -88,6 +95,21 @@ def test_a_table_without_study_names_the_reason_of_each_row(capsys, monkeypatch,
     assert main(["8"]) == 0
     assert "Mask R-CNN, dice: 84.6 ± 3.8 % (garbled" in (out := capsys.readouterr().out)
     assert "not yet run: detects and segments single vertebrae" in out
+
+
+def test_all_tables_make_one_page_from_whatever_is_done(table, capsys, monkeypatch):
+    own = table.parent / "table3.yaml"
+    monkeypatch.setattr("spinelab.commands.reproduce.study_of", lambda name: own if name == "table3" else None)
+    assert main(["all", "table=true", "paths.runs=other place"]) == 0
+    file = Path("other place/reproduction.html")
+    assert f"all tables: {file.resolve()}" in capsys.readouterr().out
+    page = file.read_text()
+    for name in [*(f"table{number}" for number in range(1, 9)), "text"]:
+        assert page.count(f'<article id="{name}">') == 1
+    assert 'href="table3/smoke/reproduction/page.html"' in page
+    assert "trainer.max_epochs is 50" in page, "Table 1 beside the preset"
+    assert "none of its runs is done" in page
+    assert "budget=smoke &#39;paths.runs=other place&#39;" in page
 
 
 @pytest.mark.parametrize(("words", "told"), [(["tabel3"], "did you mean table3"), (["table3", "table6"], "one name")])

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from spinelab.reporting.beside import RowRuns, lay_beside
+from spinelab.reporting.beside_page import write_reproduction
+from spinelab.reporting.beside_text import Page
+from spinelab.reporting.listing import list_runs
+from spinelab.reporting.published import read_published
 from spinelab.run_state import write_state
+
+PUBLISHED = Path(__file__).parents[2] / "experiments" / "published.yaml"
 
 
 @pytest.fixture
@@ -34,3 +41,15 @@ def study_runs(tmp_path: Path) -> Path:
     (folder / "cases.parquet").unlink()
     write_state(folder, "failed", reason="no memory is left")
     return tmp_path / "study" / "runs"
+
+
+@pytest.fixture
+def reproduction(study_runs: Path) -> Path:
+    """The runs of two of the networks beside the review's Table 6."""
+    listed = [run for run in list_runs([study_runs]) if run.state.name == "done"]
+    named = {name: tuple(run.folder for run in listed if run.name == name) for name in ("U-Net", "U-Net++")}
+    rows = {name: RowRuns(folders, 4) for name, folders in named.items()}
+    assert all(named.values())
+    paper = read_published(PUBLISHED)["table6"]
+    write_reproduction(Page(paper, "smoke", "Nothing.", (lay_beside(paper, "phantom", rows),)), study_runs / "beside")
+    return study_runs / "beside"

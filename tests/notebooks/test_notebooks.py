@@ -16,8 +16,9 @@ def test_there_are_notebooks():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_is_committed_without_outputs(path, tmp_path, study_runs, monkeypatch):
+def test_a_notebook_runs_and_is_committed_without_outputs(path, tmp_path, study_runs, reproduction, monkeypatch):
     monkeypatch.setenv("SPINELAB_RUNS", str(study_runs))
+    monkeypatch.setenv("SPINELAB_REPRODUCTION", str(reproduction))
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs for cell in cells), "clear the outputs before committing"
@@ -39,3 +40,16 @@ def test_the_comparison_shows_what_is_missing_and_all_pairs(tmp_path, study_runs
     for pair in ({"U-Net", "U-Net++"}, {"U-Net", "FCN-8s"}, {"U-Net++", "FCN-8s"}):
         first, second = pair
         assert f"{first} − {second}" in said or f"{second} − {first}" in said
+
+
+def test_the_review_s_table_is_shown_with_its_misprint_and_what_was_measured(tmp_path, reproduction, monkeypatch):
+    monkeypatch.setenv("SPINELAB_REPRODUCTION", str(reproduction))
+    (path,) = (path for path in NOTEBOOKS if path.stem == "03_review_tables")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "\n".join(
+        str(output.get("data", {})) for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    )
+    assert "862.8" in said
+    assert "garbled" in said
+    assert "neither a confirmation nor a refutation" in said

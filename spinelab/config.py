@@ -57,8 +57,9 @@ def finish(config: DictConfig, choices: Mapping[str, str | None]) -> DictConfig:
             config[group] = {}
     config.choices = choices
     if not config.name:
-        encoder = config.encoder.name
-        config.name = f"{choices['model']}-{encoder}" if encoder else choices["model"]
+        refined = choices.get("refine", "none")
+        parts = (choices["model"], config.encoder.name, "" if refined == "none" else refined)
+        config.name = "-".join(part for part in parts if part)
     return config
 
 

@@ -69,9 +69,10 @@ def draw_panel(
         axis.imshow(picture)
         axis.set_title(name, fontsize=14)
         axis.axis("off")
-    named = dict(zip(classes, cycle(COLOURS), strict=False)) | ERRORS
+    named = dict(zip(classes, cycle(COLOURS), strict=False))
+    named |= {f"errors: {name}": colour for name, colour in ERRORS.items()}  # colours of some classes, too
     handles = [Patch(color=colour, label=name) for name, colour in named.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(named), 9), fontsize=12, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(named), 5), fontsize=12, frameon=False)
     figure.suptitle(title, fontsize=12)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=80, format="png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from skimage.segmentation import (
     morphological_geodesic_active_contour,
 )
 
+from spinelab.classical.curvature import curved
 from spinelab.classical.types import Grey, Labels, Scores
 
 SMALLEST = 3
@@ -39,8 +41,8 @@ def chan_vese(
     if min(grey.shape) < SMALLEST:
         return posterior.argmax(axis=0).astype(np.uint8)
     inside = [
-        morphological_chan_vese(
-            grey if picture == "grey" else likely, steps, init_level_set=likely >= start, smoothing=smoothing
+        curved(
+            partial(morphological_chan_vese, grey if picture == "grey" else likely), likely >= start, steps, smoothing
         )
         for likely in posterior[1:]
     ]
@@ -72,12 +74,8 @@ def geodesic(
         return posterior.argmax(axis=0).astype(np.uint8)
     flat = inverse_gaussian_gradient(grey.astype(np.float64), alpha=200, sigma=1.5)
     stop = float(np.quantile(flat, 1 - edge))
-    inside = [
-        morphological_geodesic_active_contour(
-            flat, steps, init_level_set=likely >= start, smoothing=smoothing, threshold=stop, balloon=balloon
-        )
-        for likely in posterior[1:]
-    ]
+    move = partial(morphological_geodesic_active_contour, flat, threshold=stop, balloon=balloon)
+    inside = [curved(move, likely >= start, steps, smoothing) for likely in posterior[1:]]
     return combine(np.asarray(inside, bool), posterior)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
@@ -16,11 +15,10 @@ from spinelab.classical.network import AsNetwork
 from spinelab.classical.technique import Technique
 from spinelab.classical.tuning import evenly
 from spinelab.commands._training import Checked, Fitted, announce, check_data, viewed
+from spinelab.commands._validation import validation_dice
 from spinelab.data.slices.dataset import SliceDataset
 from spinelab.errors import ConfigError, RunError
 from spinelab.files import write_atomically
-from spinelab.metrics.aggregate import foreground_dice
-from spinelab.metrics.volume import VolumeConfusion
 from spinelab.run import Run
 
 FILE = "technique.json"
@@ -62,7 +60,7 @@ def fit(ready: Ready, run: Run) -> Fitted:
             ready.data.prepare_data()
             write_atomically(run.folder / FILE, json.dumps(_fitted_state(ready), allow_nan=False))
         network = fitted_technique(run)
-        val_dice = _validate(network, ready)
+        val_dice = validation_dice(network, ready.data.cache, ready.split, ready.labels)
         view.log_metrics({"val/dice": val_dice}, step=0)
     return ready.fitted(network, view, val_dice)
 
@@ -106,18 +104,3 @@ def _fitted_state(ready: Ready) -> dict[str, Any]:
     masks = [sample["mask"].numpy() for sample in samples]
     persons = [whose[index] for index in chosen]
     return ready.technique.fit(images, masks, persons, ready.labels.count, seed=ready.config.seed).state
-
-
-@torch.inference_mode()
-def _validate(network: AsNetwork, ready: Ready) -> float:
-    """Dice of the validation persons as a training's `val/dice` is computed, from counts by volume; NaN without any."""
-    cache = ready.data.cache
-    slices = SliceDataset(cache, cache.volumes_of(ready.split.val))
-    if not slices.volumes:
-        return float("nan")
-    counts = VolumeConfusion(len(slices.volumes), ready.labels.count)
-    for index in track(range(len(slices)), description="validating", transient=True):
-        batch = slices.__getitems__([index])
-        counts.update(network(batch["image"]).argmax(dim=1), batch["mask"], batch["volume"], batch["size"])
-    persons = [volume.person for volume in slices.volumes]
-    return foreground_dice(counts.compute(), ready.labels.region_indices(), persons)

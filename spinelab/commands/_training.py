@@ -251,9 +251,10 @@ def parameter_count(network: nn.Module) -> int | None:
 def _quieten() -> None:
     """Leave out what Lightning says about itself; what matters is announced below."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    known = ("LeafSpec", "does not have many workers", "logging interval", "exists and is not empty")
-    known += ("in eval mode at the start of training",)  # a frozen encoder
-    for words in (*known, "your dataloader is not resumable"):  # it is, but not in the way that Lightning knows
+    known = ["LeafSpec", "does not have many workers", "logging interval", "exists and is not empty"]
+    known.append("in eval mode at the start of training")  # a frozen encoder
+    known.append("your dataloader is not resumable")  # it is, but not in the way that Lightning knows
+    for words in known:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
 
 

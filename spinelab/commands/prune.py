@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from spinelab.commands._arguments import options
-from spinelab.commands.robustness import METRICS, overlap_rows, require_own_scores, run_paths, tested_cases
+from spinelab.commands.robustness import METRICS, require_own_scores, tested_cases
 from spinelab.errors import RunError
 from spinelab.reporting.groups import Group, group_runs
 from spinelab.reporting.pruning import Timing, write_pruning
@@ -47,7 +47,7 @@ SECONDS = 60.0
 def main(arguments: Sequence[str]) -> int:
     """Prune, score, time, and print the table and the page's path."""
     given = options(arguments, ("run", "out"), required=("run",))
-    results = read_runs(run_paths(given["run"]))
+    results = read_runs(filter(None, given["run"].split(",")))
     out = Path(given["out"]) if "out" in given else results.runs[0].folder / "evaluations" / "pruning"
     page = prune(results, out)
     print((page.parent / "curve.md").read_text(encoding="utf-8"))
@@ -142,7 +142,7 @@ def machine() -> str:
 def _scores(run: Run, network: UNetPlusPlus, cases: Sequence[Case]) -> Iterator[pd.DataFrame]:
     """Rows of each level of each case; those of the whole network have to be the run's own."""
     from spinelab import build
-    from spinelab.tasks.evaluation import evaluate_case
+    from spinelab.tasks.evaluation import evaluate_case, overlap_rows
 
     config, own = run.config(), pd.read_parquet(run.cases)
     labels, preprocessing = build.labels(config), build.preprocessing(config)

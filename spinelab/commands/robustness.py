@@ -19,7 +19,6 @@ folder). Folders are runs, hold runs, or are patterns that match them.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,8 +36,7 @@ from spinelab.run import Run, write_table
 if TYPE_CHECKING:
     from torch import nn
 
-    from spinelab.tasks.evaluation import Scored
-    from spinelab.types import Case, LabelMap
+    from spinelab.types import Case
 
 METRICS = ("dice", "jaccard", "sensitivity", "ppv")
 TOLERANCE = 0.01
@@ -63,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     """Degrade, predict, score, and print the table and the page's path."""
     given = options(arguments, ("run", "effect", "out"), required=("run",))
     effects = _effects(given.get("effect"))
-    paths = run_paths(given["run"])
+    paths = list(filter(None, given["run"].split(",")))
     out = Path(given["out"]) if "out" in given else None
     page = robustness(read_runs(paths), effects, out or _home(given["run"], paths))
     print((page.parent / "table.md").read_text(encoding="utf-8"))
@@ -91,16 +89,6 @@ def robustness(results: Results, effects: Sequence[str], out: Path) -> Path:
     _predict(list(zip(runs, [left for _, left in planned], strict=True)))
     scores = {run.folder: _scored(run) for run in runs}
     return write_robustness(results, scores, {effect: LEVELS[effect] for effect in effects}, out)
-
-
-def run_paths(text: str) -> list[Path | str]:
-    """What `run=` names, as `read_runs` takes it; the folder of a sweep names its runs in ``sweep.json``."""
-    found: list[Path | str] = []
-    for name in filter(None, text.split(",")):
-        told = Path(name) / "sweep.json"
-        jobs = json.loads(told.read_text(encoding="utf-8"))["jobs"] if told.is_file() else []
-        found += [(Path(name) / job["run"]).resolve() for job in jobs] or [name]
-    return found
 
 
 def tested_cases(run: Run) -> list[Case]:
@@ -187,7 +175,7 @@ def _rows(network: nn.Module, run: Run, prediction: Prediction) -> list[dict[str
     """Tidy rows of one prediction: effect, level, person, site, case, and those of `overlap_rows`."""
     from spinelab import build
     from spinelab.tasks.degradation import degraded_case
-    from spinelab.tasks.evaluation import evaluate_case
+    from spinelab.tasks.evaluation import evaluate_case, overlap_rows
 
     config = run.config()
     labels, preprocessing = build.labels(config), build.preprocessing(config)
@@ -199,18 +187,6 @@ def _rows(network: nn.Module, run: Run, prediction: Prediction) -> list[dict[str
     who = {"effect": prediction.effect, "level": prediction.level}
     who |= {"person": case.person, "site": case.site, "case": case.name}
     return [who | row for row in overlap_rows(scored, labels) if row["metric"] in METRICS]
-
-
-def overlap_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
-    """What is counted of a volume, without what takes time (distances): class, metric, value, state."""
-    import torch
-
-    from spinelab.metrics.aggregate import volume_scores
-    from spinelab.metrics.confusion import confusion_matrix
-
-    truth, found = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
-    scores = volume_scores(confusion_matrix(found, truth, labels.count)[None], labels.region_indices())
-    return [{key: value for key, value in score.items() if key != "volume"} for score in scores]
 
 
 def require_own_scores(rows: pd.DataFrame, own: pd.DataFrame, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from skimage.segmentation import (
     morphological_geodesic_active_contour,
 )
 
+from spinelab.classical.curvature import curved
 from spinelab.refine.refiner import Inside
 
 Method = Literal["chan_vese", "geodesic"]
@@ -19,8 +21,6 @@ AROUND = 8
 """Pixels that are looked at around a mask, at least."""
 SMALLEST = 3
 """Pixels a side from which a contour has something to move in."""
-LINES = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Directions of the four straight lines through a pixel and two of its neighbours."""
 
 
 def contour(picture: NDArray[Any], start: Inside, *, method: Method, steps: int, smoothing: int) -> Inside:
@@ -41,44 +41,14 @@ def contour(picture: NDArray[Any], start: Inside, *, method: Method, steps: int,
         return start
     inside, part = start[box], picture[box].astype(np.float64)
     flat = inverse_gaussian_gradient(part, alpha=200, sigma=1.5) if method == "geodesic" else part
-    for step in range(steps):
-        if method == "chan_vese":
-            inside = morphological_chan_vese(part, 1, init_level_set=inside, smoothing=0) > 0
-        else:
-            inside = morphological_geodesic_active_contour(flat, 1, init_level_set=inside, smoothing=0, balloon=0) > 0
-        for turn in range(smoothing):
-            inside = smoothed(inside, opening_first=bool((step * smoothing + turn) % 2))
+    if method == "chan_vese":
+        inside = curved(partial(morphological_chan_vese, part), inside, steps, smoothing)
+    else:
+        step = partial(morphological_geodesic_active_contour, flat, balloon=0)
+        inside = curved(step, inside, steps, smoothing)
     moved = np.zeros_like(start)
     moved[box] = inside
     return moved
-
-
-def smoothed(inside: Inside, opening_first: bool) -> Inside:
-    """One step of curvature flow: a pixel stays inside if one of the four lines through it does, and likewise outside.
-
-    Scikit-image's contours take the two orders by turns too, but over all calls of a process: there the same call gives
-    another contour the second time.
-    """
-    first, then = (_narrower, _wider) if opening_first else (_wider, _narrower)
-    return then(first(inside))
-
-
-def _narrower(inside: Inside) -> Inside:
-    return inside & np.any([one & other for one, other in _neighbours(inside)], axis=0)
-
-
-def _wider(inside: Inside) -> Inside:
-    return inside | np.all([one | other for one, other in _neighbours(inside)], axis=0)
-
-
-def _neighbours(inside: Inside) -> list[tuple[Inside, Inside]]:
-    """Each pixel's two neighbours on each of the four lines; beyond the edge lies the outside."""
-    near, (height, width) = np.pad(inside, 1), inside.shape
-
-    def moved(rows: int, columns: int) -> Inside:
-        return near[1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width]
-
-    return [(moved(*step), moved(-step[0], -step[1])) for step in LINES]
 
 
 def _box(inside: Inside, around: int) -> tuple[slice, slice] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from spinelab.errors import ConfigError
 
 TERMS = {
-    "split": ("data", "protocol", "channels"),
+    "split": ("data", "protocol", "channels", "train_persons"),
     "budget": (
         "trainer.max_epochs", "trainer.max_steps", "trainer.max_time", "trainer.limit_train_batches",
         "trainer.accumulate_grad_batches", "callbacks.early_stopping", "loader.batch_size",

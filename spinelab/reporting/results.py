@@ -21,6 +21,8 @@ COLUMNS = (
     "person", "site", "case", "class", "metric", "value", "unit", "state",
 )  # fmt: skip
 """The columns of ``cases.parquet``."""
+SWEEP = "sweep.json"
+"""In the folder of a sweep: which runs belong to it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def read_runs(paths: Iterable[Path | str]) -> Results:
     """Reads runs from run folders, from folders that hold run folders at any depth, and from glob patterns.
 
     Args:
-        paths: Folders or patterns such as ``runs/*``.
+        paths: Folders (of runs, with runs in them, or of a sweep), or patterns such as ``runs/*``.
 
     Returns:
         The finished runs. Unfinished runs and copies of a run are skipped, with a sentence each.
@@ -131,7 +133,13 @@ def _expand(path: Path | str) -> list[Path]:
 
 
 def _run_folders(top: Path) -> Iterator[Path]:
-    """Run folders at and below `top`; what lies inside a run (W&B and Hydra keep a config.yaml too) is none."""
+    """Run folders at and below `top`; what lies inside a run (W&B and Hydra keep a config.yaml too) is none.
+
+    The folder of a sweep names its runs, which lie elsewhere.
+    """
+    if (top / SWEEP).is_file():
+        yield from ((top / job["run"]).resolve() for job in _mapping(top / SWEEP).get("jobs", ()))
+        return
     for folder, children, files in os.walk(top):
         if "cases.parquet" in files or "config.yaml" in files:
             children.clear()

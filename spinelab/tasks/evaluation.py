@@ -83,6 +83,13 @@ def case_rows(scored: Scored, labels: LabelMap, how: Scoring = Scoring()) -> lis
     return rows + [who | everywhere | {"metric": name, "value": value} for name, value in overall.items()]
 
 
+def overlap_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
+    """What is counted of a volume, without what takes time (distances): class, metric, value, state."""
+    truth, found = (torch.from_numpy(array[scored.usable]) for array in (scored.truth, scored.prediction))
+    scores = volume_scores(confusion_matrix(found, truth, labels.count)[None], labels.region_indices())
+    return [{key: value for key, value in score.items() if key != "volume"} for score in scores]
+
+
 def slice_rows(scored: Scored, labels: LabelMap) -> list[dict[str, Any]]:
     """Overlap scores of every scored slice, to look into a case; no table averages them.
 

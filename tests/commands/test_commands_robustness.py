@@ -17,7 +17,7 @@ from tests_shared import disc_overrides, write_disc
 
 from spinelab.commands import robustness
 from spinelab.commands._members import trained_network
-from spinelab.commands.robustness import main, run_paths
+from spinelab.commands.robustness import main
 from spinelab.commands.train import train
 from spinelab.config import compose_config
 from spinelab.data.splits import Split
@@ -213,7 +213,7 @@ def test_a_sweeps_folder_names_its_runs(trained, tmp_path):
     jobs = [{"run": f"../away/{folder.name}"} for folder in own[:2]]
     (sweep / "sweep.json").write_text(json.dumps({"sweep": "x", "jobs": jobs}))
     shutil.copytree(own[0].parent, tmp_path / "away")
-    found = read_runs(run_paths(f"{sweep},{own[2]}")).runs
+    found = read_runs([sweep, own[2]]).runs
     assert {run.folder.name for run in found} == {folder.name for folder in own}
 
 

@@ -1,4 +1,4 @@
-"""Every study that is shipped runs from its file to its table, so that none rots: one fold, one step, a tiny phantom."""
+"""Every study that is shipped runs from its file to its table, so that none rots: one step on a tiny phantom."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 from scipy.ndimage import distance_transform_edt
 
+from spinelab.classical.curvature import smoothed
 from spinelab.metrics.distances import distance_scores
-from spinelab.refine.contours import contour, smoothed
+from spinelab.refine.contours import contour
 from spinelab.refine.level_set import LevelSet, contours, mean_dice
 from spinelab.refine.refiner import Example
 

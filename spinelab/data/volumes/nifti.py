@@ -79,7 +79,7 @@ def write_nifti(path: Path, array: Array, like: Path) -> None:
 
 
 def write_nifti_affine(path: Path, array: Array, affine: Array) -> None:
-    """Write labels with an affine, as sform and (where it has no shear) qform, both in scanner coordinates."""
+    """Write pixels with an affine, as sform and (where it has no shear) qform, both in scanner coordinates."""
     image = nib.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code=1)
@@ -91,7 +91,7 @@ def write_nifti_affine(path: Path, array: Array, affine: Array) -> None:
 
 def _save(path: Path, image: Any) -> None:
     if not path.name.endswith(NIFTI):
-        raise ValueError(f"{path}: a NIfTI mask is written as .nii or .nii.gz")
+        raise ValueError(f"{path}: a NIfTI file is called .nii or .nii.gz")
     data = image.to_bytes()
     write_atomically(path, gzip.compress(data, compresslevel=6, mtime=0) if path.name.endswith(".gz") else data)
 

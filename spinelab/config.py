@@ -36,7 +36,12 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> DictCo
     Raises:
         ConfigError: An override names something that does not exist; the message carries near matches.
     """
-    config = _compose(settle(overrides, name), name)
+    return compose_settled(settle(overrides, name), name)
+
+
+def compose_settled(overrides: Sequence[str], name: str = "train") -> DictConfig:
+    """Compose overrides that `settle` gave."""
+    config = _compose(overrides, name)
     choices = config.hydra.runtime.choices
     return finish(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), choices)
 

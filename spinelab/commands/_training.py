@@ -252,7 +252,7 @@ def _quieten() -> None:
     """Leave out what Lightning says about itself; what matters is announced below."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     known = ["LeafSpec", "does not have many workers", "logging interval", "exists and is not empty"]
-    known.append("in eval mode at the start of training")  # a frozen encoder
+    known += ["in eval mode at the start of training", "Total length of"]  # a frozen encoder; nobody validates
     known.append("your dataloader is not resumable")  # it is, but not in the way that Lightning knows
     for words in known:
         warnings.filterwarnings("ignore", message=f".*{words}.*")

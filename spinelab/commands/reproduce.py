@@ -31,7 +31,7 @@ from spinelab.commands.study import planned, run
 from spinelab.config import compose_config, resolved
 from spinelab.errors import ConfigError, near
 from spinelab.reporting.published import PublishedTable, read_published
-from spinelab.sweeps.study import Plan, StudyJob
+from spinelab.sweeps.study import Plan
 from spinelab.sweeps.study_file import read_study, study_folders
 
 if TYPE_CHECKING:
@@ -101,11 +101,9 @@ def check_plan(plan: Plan) -> None:
     """
     from spinelab.reporting.alike import check_alike
 
-    first: dict[tuple[str, str], StudyJob] = {}
-    for job in plan.jobs():
-        first.setdefault((job.data, job.row), job)
+    jobs = plan.jobs()
     for data in plan.budget.data:
-        configs = {row: resolved(compose_config(job.overrides)) for (own, row), job in first.items() if own == data}
+        configs = {job.row: job.config for job in jobs if job.data == data}
         try:
             check_alike(configs)
         except ConfigError as error:

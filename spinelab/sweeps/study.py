@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from spinelab.config import compose_config, settle
+from spinelab.config import compose_config, compose_settled, resolved, settle
 from spinelab.errors import ConfigError, RunError
 from spinelab.run import Run
 from spinelab.run_state import RunState, run_state
@@ -32,6 +32,7 @@ class StudyJob:
         data: Name of its data set in the study.
         overrides: What it is composed from.
         run: Its folder and hash.
+        config: The resolved configuration.
         init: The pretraining whose weights it starts from.
     """
 
@@ -39,6 +40,7 @@ class StudyJob:
     data: str
     overrides: tuple[str, ...]
     run: Run
+    config: Mapping[str, Any] = field(repr=False, compare=False)
     init: StudyJob | None = None
 
     def state(self) -> RunState:
@@ -129,9 +131,10 @@ class Plan:
     def _composed(self, given: Sequence[str], name: str, runs: Path, check: bool) -> tuple[list[str], DictConfig]:
         """Overrides that compose everywhere, and what they compose."""
         overrides = [*given, f'name="{name}"', f"paths.runs={runs}", f"sweep={self.sweep}"]
-        if check:
-            overrides = [text for text in settle(overrides) if not text.startswith("hydra.")]
-        return overrides, compose_config(overrides if check else unchecked(overrides))
+        if not check:
+            return overrides, compose_config(unchecked(overrides))
+        settled = settle(overrides)
+        return [text for text in settled if not text.startswith("hydra.")], compose_settled(settled)
 
 
 def _job(
@@ -150,7 +153,7 @@ def _job(
         config.init = str(init.run.folder)
         overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != "init"]
         told.append(f'init="{init.run.folder}"')
-    return StudyJob(row, data, (*overrides, *told), Run.of(config), init)
+    return StudyJob(row, data, (*overrides, *told), Run.of(config), resolved(config), init)
 
 
 def pretrainings(jobs: Iterable[StudyJob]) -> list[StudyJob]:

@@ -156,7 +156,10 @@ def check_choices(overrides: Iterable[str]) -> list[Override]:
         group = override.key_or_group.split("@")[0]
         if group in known:
             for choice in _choices(override):
-                if choice not in (*known[group], "null", "None"):
+                if choice in ("null", "None"):  # which Hydra takes in files alone
+                    remedy = f"leave {group}= out, or choose one of {', '.join(known[group])}"
+                    raise ConfigError(f"{group}={choice}: a group cannot be emptied on the command line", remedy)
+                if choice not in known[group]:
                     raise ConfigError(f"{group}={choice}: there is no such choice", near(choice, known[group]))
     return parsed
 

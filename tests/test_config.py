@@ -61,3 +61,9 @@ def test_own_choices_stand_beside_the_projects(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     with pytest.raises(ConfigError, match="no such choice"):
         compose_config(["data=mine"])
+
+
+@pytest.mark.parametrize("text", ["classical=null", "augmentation=None"])
+def test_an_emptied_group_is_refused_in_words(text):
+    with pytest.raises(ConfigError, match=r"a group cannot be emptied on the command line\n.*leave .*= out"):
+        compose_config([text])

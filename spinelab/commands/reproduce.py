@@ -1,11 +1,12 @@
 """a table of the review re-run under one protocol, and printed beside what was measured
 
-usage: spinelab reproduce [TABLE|all] [budget=NAME] [table=true] [hydra/launcher=...] [key=value ...]
+usage: spinelab reproduce [TABLE|all] [budget=NAME] [data=NAME,...] [table=true] [hydra/launcher=...] [key=value ...]
 
 Examples:
   spinelab reproduce                            the tables, what they compare, and what each budget costs
   spinelab reproduce table3                     its first budget: smoke, minutes
-  spinelab reproduce table6 budget=cpu hydra/launcher=joblib
+  spinelab reproduce table6 budget=cpu hydra/launcher=cores
+  spinelab reproduce table6 budget=cpu data=phantom  on one of its data sets
   spinelab reproduce table3 budget=cpu table=true   from the runs that are done; trains nothing
   spinelab reproduce table3 protocol=holdout    one split of 70/15/15 instead of folds
 
@@ -135,7 +136,10 @@ def written(paper: PublishedTable, plan: Plan) -> Reproduced:
 def command(plan: Plan) -> str:
     """What a shell is told to make a table again."""
     top = [] if plan.top == Path("runs") else [f"paths.runs={plan.top}"]
-    return shlex.join(["spinelab", "reproduce", plan.study.name, f"budget={plan.budget.name}", *plan.extra, *top])
+    usual = plan.study.budget(plan.budget.name).data
+    data = [] if plan.budget.data == usual else [f"data={','.join(plan.budget.data)}"]
+    words = [plan.study.name, f"budget={plan.budget.name}", *data, *plan.extra, *top]
+    return shlex.join(["spinelab", "reproduce", *words])
 
 
 def _overview_page(told: Sequence[Reproduced], given: Sequence[str]) -> Path:

@@ -1,10 +1,11 @@
 """run a whole table: rows x data sets x folds x seeds, what is missing of it
 
-usage: spinelab study run|status|table NAME [budget=NAME] [hydra/launcher=...] [key=value ...]
+usage: spinelab study run|status|table NAME [budget=NAME] [data=NAME,...] [hydra/launcher=...] [key=value ...]
 
 Examples:
   spinelab study run architectures                          its first budget: smoke, minutes
   spinelab study run architectures budget=cpu hydra/launcher=joblib
+  spinelab study run architectures budget=cpu data=phantom  one of its data sets
   spinelab study status architectures budget=cpu            what is done, running, failed and missing
   spinelab study table architectures budget=cpu             compare what is done so far; trains nothing
 
@@ -59,10 +60,11 @@ def planned(name: str, given: Sequence[str]) -> tuple[Plan, list[str]]:
     """The plan, and the overrides that are Hydra's own (launcher and sweeper).
 
     Raises:
-        ConfigError: There is no such study or budget, or the file is wrong.
+        ConfigError: There is no such study, budget or data set, or the file is wrong.
     """
     study = read_study(find_study(name))
     budget, top = "", "runs"
+    data: list[str] = []
     launch: list[str] = []
     extra: list[str] = []
     for override in parse_overrides(given):
@@ -71,9 +73,11 @@ def planned(name: str, given: Sequence[str]) -> tuple[Plan, list[str]]:
             budget = str(override.value())
         elif override.key_or_group == "paths.runs":
             top = str(override.value())
+        elif override.key_or_group == "data":
+            data = [part.strip("'\" ") for part in text.partition("=")[2].split(",")]
         else:
             (launch if override.key_or_group.startswith("hydra") else extra).append(text)
-    return Plan(study, study.budget(budget), tuple(extra), Path(top)), launch
+    return Plan(study, study.budget(budget, data), tuple(extra), Path(top)), launch
 
 
 def run(plan: Plan, launch: Sequence[str] = ()) -> int:
@@ -83,6 +87,7 @@ def run(plan: Plan, launch: Sequence[str] = ()) -> int:
     own = {"study": str(plan.study.file), "budget": plan.budget.name, "top": str(plan.top)}
     own_overrides = [f"hydra.sweeper.{key}={json.dumps(value)}" for key, value in own.items()]
     extra = [f"hydra.sweeper.overrides={json.dumps(list(plan.extra))}"] if plan.extra else []
+    extra.append(f"hydra.sweeper.data={json.dumps(list(plan.budget.data))}")
     places = [f"paths.runs={plan.folder}", f"sweep={plan.sweep}"]
     return sweep(settle(["hydra/sweeper=study", *launch, *own_overrides, *extra, *places]))
 

@@ -200,15 +200,16 @@ class Study(EngineSweeper):
         budget: Name of one of its budgets; "" is the first.
         overrides: Overrides of every job, which come last.
         top: Folder of all studies' runs.
+        data: Some of the study's data sets; none is all that the budget holds.
         max_batch_size: Jobs that are given to the launcher at once; None gives it all of them.
     """
 
     def __init__(
-        self, study: str, budget: str = "", overrides: Sequence[str] = (), top: str = "runs",
+        self, study: str, budget: str = "", overrides: Sequence[str] = (), top: str = "runs", data: Sequence[str] = (),
         max_batch_size: int | None = None,
     ) -> None:  # fmt: skip
         file = read_study(Path(study))
-        self.plan = Plan(file, file.budget(budget), tuple(overrides), Path(top))
+        self.plan = Plan(file, file.budget(budget, data), tuple(overrides), Path(top))
         self.max_batch_size = max_batch_size
 
     def sweep(self, arguments: list[str]) -> None:

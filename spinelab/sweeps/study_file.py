@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +80,24 @@ class StudyFile:
         """The file's name."""
         return self.file.stem
 
-    def budget(self, name: str = "") -> Budget:
+    def budget(self, name: str = "", data: Sequence[str] = ()) -> Budget:
         """A budget by its name; the first of the file if none is named.
 
+        Args:
+            name: Its key in the file.
+            data: Some of the study's data sets, in the place of the budget's own; none keeps these.
+
         Raises:
-            ConfigError: There is no such budget.
+            ConfigError: There is no such budget, or no such data set.
         """
         if name and name not in self.budgets:
             raise ConfigError(f"there is no budget {name!r}", _near(name, tuple(self.budgets)), self.file)
-        return self.budgets[name or next(iter(self.budgets))]
+        for wanted in data:
+            if wanted not in self.data:
+                remedy = f"{_near(wanted, tuple(self.data))}; another one belongs under data: in a study of your own"
+                raise ConfigError(f"the study has no data set {wanted!r}", remedy, self.file)
+        found = self.budgets[name or next(iter(self.budgets))]
+        return replace(found, data=tuple(own for own in self.data if own in data) if data else found.data)
 
 
 PUBLISHED = "published.yaml"

@@ -89,6 +89,18 @@ def test_nothing_runs_if_one_row_is_wrong(study):
     assert not list(Path("runs").rglob("status.json"))
 
 
+def test_one_of_the_data_sets_may_be_chosen(study, capsys):
+    told = json.loads(study.read_text())
+    told["data"]["other discs"] = ["processes=1", "data.name=others"]
+    study.write_text(json.dumps(told))
+    assert "4 jobs" in status(study, capsys)
+    assert "4 jobs" in status(study, capsys, "data=discs,other discs")
+    assert main(["run", str(study), "data=other discs"]) == 0
+    assert "other discs: 2 of 2 runs are done" in capsys.readouterr().out
+    assert "4 jobs: 2 done, 2 missing" in status(study, capsys)
+    assert "2 jobs: 2 missing" in status(study, capsys, "data=discs")
+
+
 def test_status_needs_no_torch(study):
     code = "import sys; from spinelab.commands.study import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "status", str(study)]
@@ -102,6 +114,7 @@ def test_status_needs_no_torch(study):
         (["start", "architectures"], "cannot 'start'"),
         (["status", "architecturs"], "did you mean architectures"),
         (["status", "architectures", "budget=smok"], "did you mean smoke"),
+        (["status", "architectures", "data=phantm"], r"no data set 'phantm'\n.*did you mean phantom"),
         (["status", "architectures", "model=unet,fcn"], "the command line: model=unet,fcn sweeps"),
     ],
 )

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from spinelab.errors import RunBusy, RunPruned, SpinelabError
 from spinelab.run import Run
 from spinelab.run_state import write_state
-from spinelab.sweeps.processes import end_with_sweep, train_apart, trains_with_several
+from spinelab.sweeps.processes import end_with_sweep, forget_start_method, train_apart, trains_with_several
 
 LOG = "log.txt"
 
@@ -30,6 +30,7 @@ def run_job(config: DictConfig, overrides: Sequence[str], train: Callable[[DictC
         The score; NaN for a job that failed, was pruned, or is being trained by another process.
     """
     end_with_sweep()
+    forget_start_method()
     folder, apart = Run.of(config).folder, trains_with_several(config)
     if not apart:  # Lightning's log handler must not get the job's file as its stream
         import lightning.pytorch  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -76,6 +77,15 @@ def tied(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(SWEEP, None)
+
+
+def forget_start_method() -> None:
+    """Let a job's own processes start as they do anywhere.
+
+    A worker of joblib starts processes by a method that they, in turn, do not know, and die of.
+    """
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(None, force=True)
 
 
 def end_with_sweep() -> None:

@@ -61,6 +61,18 @@ def test_three_jobs_and_one_that_fails(root, single, tmp_path, launcher):
     assert (runs / "sweeps" / "three" / "comparison" / "index.html").is_file()
 
 
+def test_jobs_side_by_side_make_their_data_by_several_processes(tmp_path):
+    runs = tmp_path / "runs"
+    overrides = [
+        "data=phantom", "data.generate.persons=6", f"paths.data={tmp_path / 'cache'}", f"paths.runs={runs}",
+        "data.preprocessing.crop=[32,32]", "model.base=4", "trainer=smoke", "trainer.max_epochs=1", "logger=none",
+        "callbacks.panels=null", "callbacks.progress=null", "processes=2", "threads=1", "loader.num_workers=1",
+    ]  # fmt: skip
+    log = tmp_path / "log.txt"
+    assert finish(["-m", *overrides, "seed=0,1", "hydra/launcher=cores"], log, 400) == 0, log.read_text()
+    assert len(list(runs.rglob("cases.parquet"))) == 2
+
+
 def assert_failed(tmp_path: Path, printed: str) -> None:
     """The job with the impossible seed is marked and told of; nothing stands in its table of cases."""
     sweep = tmp_path / "runs" / "sweeps" / "three"

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from spinelab.commands._arguments import flag
 from spinelab.commands.study import planned, run
-from spinelab.config import compose_config, resolved
+from spinelab.config import compose_config, parse_overrides, resolved
 from spinelab.errors import ConfigError, near
 from spinelab.reporting.published import PublishedTable, read_published
 from spinelab.sweeps.study import Plan
@@ -124,13 +124,19 @@ def written(paper: PublishedTable, plan: Plan) -> Reproduced:
         for row in plan.budget.rows:
             own = [job for job in jobs if (job.data, job.row) == (data, row)]
             done = tuple(job.run.folder for job in own if job.state().name == "done")
-            rows[row] = RowRuns(done, len(own), " ".join(plan.study.rows[row]))
+            rows[row] = RowRuns(done, len(own), " ".join(_own_overrides(plan, row)))
         sheets.append(lay_beside(paper, data, rows))
     page = Page(paper, plan.budget.name, plan.budget.cost, tuple(sheets), command(plan))
     file = write_reproduction(page, plan.folder / "reproduction")
     folder = file.parent.resolve()
     print(f"\n{file.read_text(encoding='utf-8')}\nwritten to {folder}\npage: {folder / 'page.html'}")
     return Reproduced(page, folder)
+
+
+def _own_overrides(plan: Plan, row: str) -> list[str]:
+    """What makes a row, less what the budget or the command line sets otherwise."""
+    otherwise = {override.key_or_group for override in parse_overrides([*plan.budget.overrides, *plan.extra])}
+    return [str(own.input_line) for own in parse_overrides(plan.study.rows[row]) if own.key_or_group not in otherwise]
 
 
 def command(plan: Plan) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from spinelab.files import write_atomically
 from spinelab.reporting.beside import Sheet
@@ -85,13 +87,14 @@ def beside_png(sheets: Sequence[Sheet], path: Path, dpi: int = 150) -> Path | No
     across = [math.ceil(len(found) / n) for n, (_, found) in zip(lines, shown, strict=True)]
     heights = [n * (0.9 + ROW * len(_rows(found))) for n, (_, found) in zip(lines, shown, strict=True)]
     width = max(2.2 + 2.6 * max(across), 6.0)
-    figure = Figure(figsize=(width, sum(heights) + 0.7), layout="constrained")
+    figure = Figure(figsize=(width, sum(heights) + 0.7), layout=ConstrainedLayoutEngine(wspace=0.08))
     strips = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False)[:, 0]
     for strip, (sheet, found), shape in zip(strips, shown, zip(lines, across, strict=True), strict=True):
         strip.suptitle(sheet.data.replace("_", " "), fontsize=11, x=0.01, ha="left")
         axes = strip.subplots(*shape, sharey=True, squeeze=False).ravel()
         for axis, metric in zip(axes, found, strict=False):
             _draw(axis, sheet, metric, found[metric], _rows(found))
+            axis.xaxis.set_major_locator(MaxNLocator(4))  # else numbers of neighbours run into each other
         for axis in axes[len(found) :]:
             axis.set_axis_off()
     everything = [point for _, found in shown for points in found.values() for point in points]

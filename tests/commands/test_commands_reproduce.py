@@ -77,7 +77,7 @@ def test_without_arguments_tables_and_budgets_are_listed_and_torch_is_not_loaded
     code = "import sys; from spinelab.commands.reproduce import main; main([]); print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "False"
-    for name in ("table3", "table6", "table7"):
+    for name in ("table3", "table4", "table5", "table6", "table7", "table8", "text"):
         for budget, said in yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())["budgets"].items():
             assert f"budget={budget:<7} {said['cost']}" in out
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_is_told(words, told):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["table3", "table6", "table7"])
+@pytest.mark.parametrize("name", ["table3", "table4", "table5", "table6", "table7", "table8", "text"])
 def test_the_shipped_tables_give_all_rows_the_same_terms(name, shared, monkeypatch):
     monkeypatch.setenv("SPINELAB_DATA", str(shared))
     for budget in yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())["budgets"]:

@@ -22,6 +22,7 @@ the same ones. For your own data, copy a study to ./experiments and name your da
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING
 from spinelab.commands._arguments import flag
 from spinelab.commands.study import planned, run
 from spinelab.config import compose_config, parse_overrides, resolved
-from spinelab.errors import ConfigError, near
+from spinelab.errors import ConfigError, SpinelabError, near
 from spinelab.reporting.published import PublishedTable, read_published
 from spinelab.sweeps.study import Plan
 from spinelab.sweeps.study_file import read_study, study_folders
@@ -52,10 +53,20 @@ def main(arguments: Sequence[str]) -> int:
     if chosen[0] not in tables:
         raise ConfigError(f"there is no table {words[0]!r}", near(words[0], (*tables, "all")))
     given = [argument for argument in arguments if "=" in argument]
-    told = [reproduce(tables[name], given) for name in chosen]
-    if words == ["all"]:
-        print(f"all tables: {_overview_page(told, given).resolve()}")
-    return max(part.failed for part in told)
+    if words != ["all"]:
+        return reproduce(tables[chosen[0]], given).failed
+    told = [part for name in chosen if (part := _reproduced(tables[name], given))]
+    print(f"all tables: {_overview_page(told, given).resolve()}")
+    return int(len(told) < len(chosen) or any(part.failed for part in told))
+
+
+def _reproduced(paper: PublishedTable, given: Sequence[str]) -> Reproduced | None:
+    """One of all tables; None if it cannot be run, which is told and does not stop the others."""
+    try:
+        return reproduce(paper, given)
+    except SpinelabError as error:
+        print(f"{paper.name}: {error}", file=sys.stderr)
+        return None
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,18 @@ def test_all_tables_make_one_page_from_whatever_is_done(table, capsys, monkeypat
     assert "budget=smoke &#39;paths.runs=other place&#39;" in page
 
 
+def test_a_table_that_cannot_be_run_does_not_stop_the_others(table, capsys, monkeypatch):
+    broken = table.with_name("table4.yaml")
+    broken.write_text("rows: 3")
+    files = {"table3": table, "table4": broken}
+    monkeypatch.setattr("spinelab.commands.reproduce.study_of", files.get)
+    assert main(["all", "table=true"]) == 1
+    assert "table4.yaml: " in capsys.readouterr().err
+    page = Path("runs/reproduction.html").read_text()
+    assert '<article id="table5">' in page
+    assert '<article id="table4">' not in page
+
+
 @pytest.mark.parametrize(("words", "told"), [(["tabel3"], "did you mean table3"), (["table3", "table6"], "one name")])
 def test_what_is_wrong_is_told(words, told):
     with pytest.raises(ConfigError, match=told):

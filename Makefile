@@ -12,7 +12,7 @@ demo: $(VENV)/installed  ## make a phantom, train four architectures, compare th
 	$(BIN)/spinelab train -m experiment=demo sweep=demo model=unet,unetpp,fcn,attention_unet
 
 test: $(VENV)/installed  ## the fast tests, with coverage
-	$(PYTEST) -n $(CORES) --cov --cov-report=term --cov-fail-under=90
+	$(PYTEST) -n $(CORES) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 test-slow: $(VENV)/installed  ## the tests that take minutes
 	$(PYTEST) -m slow

@@ -187,6 +187,7 @@ def status(study: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_study_pretrains_once_and_goes_on_after_a_failure(study, capsys, tmp_path):
     assert main(["run", str(study)]) == 1
     told = capsys.readouterr().err

@@ -27,7 +27,6 @@ def arguments(model: str) -> set[str]:
     return set(inspect.signature(hydra.utils.get_method(config(model)._target_)).parameters)
 
 
-CORE = ("attention_unet", "fcn", "unet", "unetpp")
 NAMES = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 CASES = [(model, "resnet18") for model in NAMES] + [
     (model, "none") for model in NAMES if SMALL.keys() & arguments(model)
@@ -36,8 +35,8 @@ cases = pytest.mark.parametrize(("model", "encoder"), CASES)
 
 
 def heavy(model: str, encoder: str) -> bool:
-    """Whether overfitting takes long: on an encoder, but for the core four; or large images for coarse scores."""
-    return config(model).get("stride", 8) > 16 or (encoder != "none" and model not in CORE)
+    """Whether overfitting takes long: on an encoder, but for the U-Net; or large images for coarse scores."""
+    return config(model).get("stride", 8) > 16 or (encoder != "none" and model != "unet")
 
 
 def build(model: str, encoder: str, in_channels: int = 1, classes: int = 2, **extra: Any) -> nn.Module:

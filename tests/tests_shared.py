@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
+
+from spinelab.errors import RunError
 
 
 def write_disc(root: Path, person: str, rng: np.random.Generator) -> None:
@@ -27,3 +31,18 @@ def disc_overrides(root: Path, runs: Path) -> list[str]:
         "trainer.max_epochs=2", "optimizer.lr=0.01", "loader.num_workers=0", "augmentation=none",
         "callbacks.progress=null",
     ]  # fmt: skip
+
+
+def assert_refused_in_its_place(path: Path, other: str, load: Callable[[], object]) -> None:
+    """What a run keeps as JSON is not loaded if it is another file, half a file or none; it is put back afterwards."""
+    text = path.read_text()
+    try:
+        for written, told in ((other, path.name), (text[: len(text) // 2], "cannot be read")):
+            path.write_text(written)
+            with pytest.raises(RunError, match=told):
+                load()
+        path.unlink()
+        with pytest.raises(RunError, match="not fitted yet"):
+            load()
+    finally:
+        path.write_text(text)

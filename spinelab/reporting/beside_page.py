@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
+from markupsafe import Markup
 
 from spinelab.files import write_atomically
-from spinelab.reporting import words
 from spinelab.reporting.beside import COMMON, Line, Sheet
 from spinelab.reporting.beside_facts import facts_of, problems_of, runs_of
 from spinelab.reporting.beside_figure import beside_figures, beside_png
@@ -23,9 +19,8 @@ from spinelab.reporting.beside_pictures import Typical, typical_case
 from spinelab.reporting.beside_points import SYMBOLS, TRUST_COLOURS
 from spinelab.reporting.beside_text import FIGURE, NOTE, Page, footnote, footnotes, grades_of, write_page
 from spinelab.reporting.meaning import differences, meaning
-from spinelab.reporting.measures import title
-from spinelab.reporting.page import HERE
 from spinelab.reporting.published import TRUST, PublishedCell
+from spinelab.reporting.rendering import rendered
 from spinelab.reporting.verdicts import verdicts
 from spinelab.reporting.writers import comparisons_frame
 
@@ -105,11 +100,9 @@ def make_page(pages: Sequence[Page], out: Path, links: Sequence[Path | None] = (
         out: Folder that it will lie in; links begin there.
         links: The page of each table alone, where there is one.
     """
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"number": words.number, "interval": words.interval, "title_of": title, "coded": _coded}
-    environment.filters |= {"plain": words.plain, "rank_line": words.rank}  # what said.html.j2 uses elsewhere
     one = pages[0] if len(pages) == 1 else None
-    return environment.get_template("beside.html.j2").render(
+    return rendered(
+        "beside.html.j2",
         title=f"{one.head}: {one.paper.title}" if one else "The review's tables, printed beside measured",
         chapters=[
             _chapter(page, out, link) for page, link in zip(pages, links or [None] * len(pages), strict=True)
@@ -120,9 +113,6 @@ def make_page(pages: Sequence[Page], out: Path, links: Sequence[Path | None] = (
         trust=TRUST,
         footnote=footnote,
         note=NOTE,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
     )  # fmt: skip
 
 
@@ -162,11 +152,6 @@ def _comparison(sheet: Sheet, out: Path) -> str:
     top = runs_of(sheet)[0].folder.parents[1] if sheet.groups else None
     file = top / "comparison" / sheet.data / "index.html" if top else None
     return _address(file, out) if file and file.is_file() else ""
-
-
-def _coded(text: str) -> Markup:
-    """Text with what stands between backticks set as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _address(file: Path, out: Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spinelab.errors import RunError
+from spinelab.reporting.gallery import data_uri, dice_of, mean_of, open_picture, pictures_of
 from spinelab.reporting.groups import Group
 from spinelab.reporting.results import Run
 
@@ -62,13 +60,13 @@ def typical_case(groups: Sequence[Group]) -> Typical | None:
     Raises:
         RunError: A picture is damaged.
     """
-    shown = {group.label: _pictures(group) for group in groups}
+    shown = {group.label: pictures_of(group) for group in groups}
     counts: dict[str, int] = {}
     for pictures in shown.values():
         for case in pictures:
             counts[case] = counts.get(case, 0) + 1
     common = [case for case, count in counts.items() if count == max(counts.values())]
-    scores = {case: _mean([_dice(own[case][0], case) for own in shown.values() if case in own]) for case in common}
+    scores = {case: mean_of([dice_of(own[case][0], case) for own in shown.values() if case in own]) for case in common}
     ordered = sorted((score, case) for case, score in scores.items() if not math.isnan(score))
     if not ordered:
         return None
@@ -82,9 +80,9 @@ def _shown(case: str, score: float, cases: int, pictures: dict[str, tuple[Run, P
     alike = {row: (own, parts) for row, (own, parts) in cut.items() if _same(parts.truth, first.truth)}
     rows = run.cases.loc[run.cases["case"] == case, "person"]
     return Typical(
-        case, str(rows.iloc[0]), score, cases, Tile("image, truth", math.nan, _uri(first.truth)),
-        tuple(Tile(row, _dice(own, case), _uri(parts.prediction)) for row, (own, parts) in alike.items()),
-        _uri(first.legend, "PNG") if first.legend else "", tuple(row for row in pictures if row not in alike),
+        case, str(rows.iloc[0]), score, cases, Tile("image, truth", math.nan, data_uri(first.truth)),
+        tuple(Tile(row, dice_of(own, case), data_uri(parts.prediction)) for row, (own, parts) in alike.items()),
+        data_uri(first.legend, "PNG") if first.legend else "", tuple(row for row in pictures if row not in alike),
     )  # fmt: skip
 
 
@@ -103,11 +101,7 @@ def cut_panel(file: Path) -> Parts:
     Raises:
         RunError: It is no readable PNG.
     """
-    try:
-        with Image.open(file, formats=["PNG"]) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, SyntaxError) as error:  # Pillow reports some broken PNGs as a SyntaxError
-        raise RunError(f"is no readable PNG: {error}", "delete the picture or evaluate the run again", file) from error
+    picture = open_picture(file)
     drawn = np.asarray(picture).min(axis=2) < WHITE
     # the band of the four images is the highest of the bands that white lines separate: title, heads, images, legend
     top, bottom = max(_bands(drawn.any(axis=1)), key=lambda band: band[1] - band[0], default=(0, picture.height))
@@ -133,30 +127,3 @@ def _trimmed(picture: Image.Image) -> Image.Image | None:
 def _same(first: Image.Image, second: Image.Image) -> bool:
     small = [np.asarray(picture.convert("L").resize((SIDE, SIDE)), dtype=float) for picture in (first, second)]
     return float(np.abs(small[0] - small[1]).mean()) < DIFFERENT
-
-
-def _pictures(group: Group) -> dict[str, tuple[Run, Path]]:
-    """Case -> the run (lowest seed first) that has a picture of it, if it scored the case."""
-    pictures: dict[str, tuple[Run, Path]] = {}
-    for run in sorted(group.runs, key=lambda run: (run["seed"], run["fold"])):
-        scored = set(run.cases["case"])
-        for case, file in run.panels().items():
-            if case in scored:
-                pictures.setdefault(case, (run, file))
-    return pictures
-
-
-def _dice(run: Run, case: str) -> float:
-    rows = run.cases[(run.cases["case"] == case) & (run.cases["metric"] == "dice")]
-    return float(rows["value"].mean())
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def _uri(picture: Image.Image, kind: str = "JPEG") -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=kind, quality=85, optimize=True)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

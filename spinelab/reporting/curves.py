@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
-from plotly.offline import get_plotlyjs
 
 from spinelab.reporting.figures.style import colours, layout, transparent
+from spinelab.reporting.rendering import rendered
 from spinelab.reporting.statistics import intervals
-from spinelab.reporting.words import number, plain, rank
+from spinelab.reporting.words import number
 
 HERE = Path(__file__).parent
 
@@ -149,15 +148,8 @@ def band_figure(curves: Sequence[Curve], x: str, y: str) -> go.Figure:
 
 def to_html(page: CurvePage) -> str:
     """One file that holds everything it shows, so that it opens offline."""
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"number": number, "plain": plain, "rank_line": rank}  # of `said`, though none is used here
     drawn = [(part, [(name, embedded(figure)) for name, figure in part.figures]) for part in page.parts]
-    return environment.get_template("curves.html.j2").render(
-        page=page,
-        drawn=drawn,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
-    )
+    return rendered("curves.html.j2", title=page.title, page=page, drawn=drawn)
 
 
 def to_markdown(page: CurvePage) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,46 +46,64 @@ def make_gallery(groups: tuple[Group, ...]) -> tuple[Exhibit, ...]:
     """
     found: dict[tuple[str, str], list[tuple[Group, Run, Path]]] = {}
     for group in groups:
-        for case, (run, file) in _pictures(group).items():
+        for case, (run, file) in pictures_of(group).items():
             found.setdefault((str(run["dataset"]), case), []).append((group, run, file))
-    scores = {key: _mean([_dice(run, key[1]) for _, run, _ in shown]) for key, shown in found.items()}
+    scores = {key: mean_of([dice_of(run, key[1]) for _, run, _ in shown]) for key, shown in found.items()}
     limit = min(CASES, max(1, PICTURES // len(groups)))
     worst = sorted(found, key=lambda key: (math.inf if math.isnan(scores[key]) else scores[key], key))[:limit]
     return tuple(_exhibit(case, found[dataset, case], scores[dataset, case]) for dataset, case in worst)
 
 
-def _pictures(group: Group) -> dict[str, tuple[Run, Path]]:
-    """Case -> the run (lowest seed first) that has a picture of it."""
+def pictures_of(group: Group) -> dict[str, tuple[Run, Path]]:
+    """Case -> the run (lowest seed first) that has a picture of it, if it scored the case."""
     pictures: dict[str, tuple[Run, Path]] = {}
     for run in sorted(group.runs, key=lambda run: (run["seed"], run["fold"])):
+        scored = set(run.cases["case"])
         for case, file in run.panels().items():
-            pictures.setdefault(case, (run, file))
+            if case in scored:
+                pictures.setdefault(case, (run, file))
     return pictures
 
 
 def _exhibit(case: str, shown: list[tuple[Group, Run, Path]], score: float) -> Exhibit:
     persons = [str(p) for _, run, _ in shown for p in run.cases.loc[run.cases["case"] == case, "person"]]
-    panels = tuple(Panel(group.label, _dice(run, case), _data_uri(file)) for group, run, file in shown)
+    panels = tuple(Panel(group.label, dice_of(run, case), _data_uri(file)) for group, run, file in shown)
     return Exhibit(case, persons[0] if persons else "", score, panels)
 
 
-def _dice(run: Run, case: str) -> float:
+def dice_of(run: Run, case: str) -> float:
+    """Dice of a case, mean over classes."""
     rows = run.cases[(run.cases["case"] == case) & (run.cases["metric"] == "dice")]
     return float(rows["value"].mean())
 
 
-def _mean(values: list[float]) -> float:
+def mean_of(values: Sequence[float]) -> float:
+    """Mean of the values that are none of NaN; NaN if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
 def _data_uri(file: Path) -> str:
+    small = open_picture(file)
+    small.thumbnail((WIDTH, WIDTH))
+    return data_uri(small)
+
+
+def open_picture(file: Path) -> Image.Image:
+    """A picture that a run keeps of a case, in colours.
+
+    Raises:
+        RunError: It is no readable PNG.
+    """
     try:
         with Image.open(file, formats=["PNG"]) as picture:
-            small = picture.convert("RGB")
+            return picture.convert("RGB")
     except (OSError, SyntaxError) as error:  # Pillow reports some broken PNGs as a SyntaxError
         raise RunError(f"is no readable PNG: {error}", "delete the picture or evaluate the run again", file) from error
-    small.thumbnail((WIDTH, WIDTH))
+
+
+def data_uri(picture: Image.Image, kind: str = "JPEG") -> str:
+    """A picture as a page can hold it."""
     buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=82, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    picture.save(buffer, format=kind, quality=82, optimize=True)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

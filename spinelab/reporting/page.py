@@ -10,19 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from spinelab.reporting import words, writers
 from spinelab.reporting.figures import agreement_figure, cloud_figure, colours, curve_figure, rank_figure, site_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
+from spinelab.reporting.rendering import rendered
 from spinelab.reporting.results import Results
 from spinelab.reporting.tables import MEAN, Cell, Table
 from spinelab.reporting.verdicts import verdicts
-
-HERE = Path(__file__).parent
 
 
 def make_page(
@@ -37,14 +34,12 @@ def make_page(
         out: Folder that the page will lie in; links to the runs begin there.
         journal: Of the search that chose the runs' settings, if one did.
     """
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"number": writers.number, "interval": writers.interval, "signed": writers.signed}
-    environment.filters |= {"rank_line": words.rank, "plain": words.plain}
     ranked = tuple(row.group for row in tables[0].rows)
     curves = [(title, curve_figure(ranked, column)) for title, column in
               (("Against epochs", "epoch"), ("Against time", "seconds"))]  # fmt: skip
     datasets = sorted({str(run["dataset"]) for run in results.runs})
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
         title=f"Segmentation of {', '.join(datasets)}: {_models(len(groups))} compared",
         facts=facts(results, groups),
         problems=find_problems(results, groups),
@@ -65,9 +60,6 @@ def make_page(
         links={group.label: _links(group, out) for group in ranked},
         searches=_searches(journal),
         gallery=make_gallery(ranked),
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
     )
 
 

@@ -99,10 +99,13 @@ def read_runs(paths: Iterable[Path | str]) -> Results:
             or the runs score different classes.
     """
     paths = tuple(paths)
-    folders = sorted({run for path in paths for folder in _expand(path) for run in _run_folders(folder)})
-    if not folders:
+    places = {path: _expand(path) for path in paths}
+    folders = sorted({run for place in places.values() for folder in place for run in _run_folders(folder)})
+    # A folder without runs is let pass among others (a shell's runs/* names comparisons too), a path to nothing is not.
+    missing = [str(path) for path in paths if not folders or not places[path]]
+    if missing or not paths:
         raise RunError(
-            f"no run was found in {', '.join(map(str, paths)) or 'no path at all'}",
+            f"no run was found in {', '.join(missing) or 'no path at all'}",
             "give a run folder (it holds config.yaml and cases.parquet) or a folder that contains such folders",
         )
     runs: dict[tuple[str, ...], Run] = {}

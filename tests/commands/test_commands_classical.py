@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from tests_shared import disc_overrides, write_disc
+from tests_shared import assert_refused_in_its_place, disc_overrides, write_disc
 
 from spinelab import build
 from spinelab.classical.technique import Technique
@@ -22,7 +22,7 @@ from spinelab.commands.train import train
 from spinelab.config import compose_config, resolved
 from spinelab.data.splits import Split
 from spinelab.data.volumes.prepare import prepare_case
-from spinelab.errors import ConfigError, RunError
+from spinelab.errors import ConfigError
 from spinelab.reporting.compare import compare
 from spinelab.reporting.listing import read_run
 from spinelab.reporting.statistics import person_values
@@ -187,20 +187,10 @@ def test_an_interrupted_fit_begins_again(folder, monkeypatch):
     "change", [lambda state: [], lambda state: state | {"classes": 3}, lambda state: {"classes": 2}]
 )
 def test_another_file_in_its_place_is_refused(runs, change):
-    path = runs["grey_and_place"].folder / "technique.json"
-    text = path.read_text()
-    try:
-        path.write_text(json.dumps(change(json.loads(text))))
-        with pytest.raises(RunError, match=r"technique\.json"):
-            trained_network([runs["grey_and_place"]])
-        path.write_text(text[: len(text) // 2])
-        with pytest.raises(RunError, match="cannot be read"):
-            trained_network([runs["grey_and_place"]])
-        path.unlink()
-        with pytest.raises(RunError, match="not fitted yet"):
-            trained_network([runs["grey_and_place"]])
-    finally:
-        path.write_text(text)
+    run = runs["grey_and_place"]
+    path = run.folder / "technique.json"
+    other = json.dumps(change(json.loads(path.read_text())))
+    assert_refused_in_its_place(path, other, lambda: trained_network([run]))
 
 
 def test_predict_writes_what_evaluate_scored(folder, runs, tmp_path):

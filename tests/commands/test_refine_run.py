@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests_shared import disc_overrides, write_disc
+from tests_shared import assert_refused_in_its_place, disc_overrides, write_disc
 
 from spinelab import build
 from spinelab.commands._members import plain_network, trained_network
@@ -23,7 +23,7 @@ from spinelab.commands.train import train
 from spinelab.config import compose_config, resolved
 from spinelab.data.splits import Split
 from spinelab.data.volumes.prepare import prepare_case
-from spinelab.errors import ConfigError, RunError
+from spinelab.errors import ConfigError
 from spinelab.refine.network import Refined
 from spinelab.refine.refiner import Refiner
 from spinelab.refine.template_window import window
@@ -211,20 +211,10 @@ def test_fitted_without_scores_then_only_scored(folder, monkeypatch):
     "change", [lambda state: [], lambda state: state | {"classes": 3}, lambda state: {"classes": 2}]
 )
 def test_another_file_in_its_place_is_refused(runs, change):
-    path = runs["level_set"].folder / "refine.json"
-    text = path.read_text()
-    try:
-        path.write_text(json.dumps(change(json.loads(text))))
-        with pytest.raises(RunError, match=r"refine\.json"):
-            trained_network([runs["level_set"]])
-        path.write_text(text[: len(text) // 2])
-        with pytest.raises(RunError, match="cannot be read"):
-            trained_network([runs["level_set"]])
-        path.unlink()
-        with pytest.raises(RunError, match="not fitted yet"):
-            trained_network([runs["level_set"]])
-    finally:
-        path.write_text(text)
+    run = runs["level_set"]
+    path = run.folder / "refine.json"
+    other = json.dumps(change(json.loads(path.read_text())))
+    assert_refused_in_its_place(path, other, lambda: trained_network([run]))
 
 
 def test_predict_writes_what_evaluate_scored_and_ensembles_average_it(folder, runs, tmp_path):

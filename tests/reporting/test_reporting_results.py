@@ -57,6 +57,12 @@ def test_nothing_found_and_nothing_finished_are_errors(write_run, tmp_path):
         read_runs([tmp_path])
 
 
+def test_a_path_that_names_no_run_is_told_though_others_do(write_run, tmp_path):
+    folder = write_run("A")
+    with pytest.raises(RunError, match=r"no run was found in .*mistyped"):
+        read_runs([folder, tmp_path / "mistyped"])
+
+
 def test_damaged_files_are_named(write_run, tmp_path):
     folder = write_run("A")
     (folder / "split.json").write_text("{")

@@ -24,6 +24,8 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Caches and W&B files go to a folder of the test."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SPINELAB_CACHE", str(home / "cache"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(home / "wandb"))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
 

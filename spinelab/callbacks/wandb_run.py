@@ -102,8 +102,7 @@ class WandbRun(Logger):
     @rank_zero_only
     def log_cases(self, cases: pd.DataFrame, summary: Mapping[str, float]) -> None:
         """Log the table of cases, and the mean scores as the run's summary."""
-        plain = cases.astype(object).where(cases.notna(), None)
-        self._safely(lambda: self._run.log({"cases": wandb.Table(dataframe=plain)}))
+        self._safely(lambda: self._run.log({"cases": cases_table(cases)}))
         self._safely(lambda: self._run.summary.update(dict(summary)))
 
     def close(self, failed: bool = False) -> None:
@@ -142,6 +141,11 @@ class WandbRun(Logger):
             with suppress(Exception):
                 wandb.teardown()  # so that the next job of this process starts a service of its own
             warnings.warn(f"Weights & Biases stopped ({error}); the files in the run folder go on.", stacklevel=2)
+
+
+def cases_table(cases: pd.DataFrame) -> wandb.Table:
+    """The table of cases as W&B shows it: what is not defined is empty there."""
+    return wandb.Table(dataframe=cases.astype(object).where(cases.notna(), None))
 
 
 def _picture(panel: Panel, classes: Sequence[str], height: int, width: int) -> wandb.Image:

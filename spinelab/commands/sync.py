@@ -10,8 +10,9 @@ Sends what `logger=wandb` recorded offline, through `wandb sync`; log in first w
 and WANDB_BASE_URL for a server of your own. What is sent is not sent again, so that the same command goes on after an
 interruption; a run that was interrupted and resumed becomes one run. Runs that are being trained are left for later.
 A run that takes longer than minutes= is given up: wandb itself waits for days on a server that does not answer. Ends
-with a table, and with exit status 1 if something could not be sent. Send from the machine that trained: wandb keeps
-tables (artifacts) in its own folder, ~/.local/share/wandb or $WANDB_DATA_DIR, until they are sent.
+with a table, and with exit status 1 if something could not be sent. wandb keeps tables (artifacts) outside of the run,
+in ~/.local/share/wandb or $WANDB_DATA_DIR, and says nothing where they are missing, on another machine for one:
+the server is asked afterwards for each run's table of cases, and one that did not arrive is sent from cases.parquet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from rich.progress import track
 from rich.table import Table
 
 from spinelab.commands._arguments import options
+from spinelab.commands._sync_table import send_table, table_is_owed
 from spinelab.errors import ConfigError, RunError
 from spinelab.run_state import run_state
 
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     if not runs:
         print(f"nothing was recorded offline in {', '.join(paths)}")
         return 0
-    outcomes = send(runs, [f"--{key}={value}" for key, value in given.items()], jobs, minutes)
+    outcomes = send(runs, given, jobs, minutes)
     print_outcomes(outcomes)
     return int(any(outcome.name == "failed" for outcome in outcomes))
 
@@ -107,17 +109,17 @@ def offline_runs(paths: Iterable[str | Path]) -> list[OfflineRun]:
     return [OfflineRun(folder, id, tuple(sorted(found[folder, id]))) for folder, id in sorted(found)]
 
 
-def send(runs: Sequence[OfflineRun], words: Sequence[str], jobs: int = 4, minutes: int = 60) -> list[Outcome]:
+def send(runs: Sequence[OfflineRun], place: Mapping[str, str], jobs: int = 4, minutes: int = 60) -> list[Outcome]:
     """Send runs, several at a time.
 
     Args:
         runs: What to send.
-        words: Further words for `wandb sync`.
+        place: Where to, if not where the runs say: ``entity``, ``project``.
         jobs: How many at the same time.
         minutes: After which the sending of a run is given up.
     """
     with ThreadPoolExecutor(jobs) as pool:
-        sent = pool.map(lambda run: send_run(run, words, minutes), runs)
+        sent = pool.map(lambda run: send_run(run, place, minutes), runs)
         try:
             return list(track(sent, "sending", total=len(runs), transient=True))
         except BaseException:
@@ -125,27 +127,36 @@ def send(runs: Sequence[OfflineRun], words: Sequence[str], jobs: int = 4, minute
             raise
 
 
-def send_run(run: OfflineRun, words: Sequence[str] = (), minutes: int = 60) -> Outcome:
-    """Send one W&B run; what counts as sent is what wandb itself marks as sent.
+def send_run(run: OfflineRun, place: Mapping[str, str], minutes: int = 60) -> Outcome:
+    """Send one W&B run, and see to it that its table of cases arrives."""
+    if run_state(run.folder).name == "running":
+        return Outcome(run, "running")
+    if not run.unsent and not table_is_owed(run.folder, run.id):
+        return Outcome(run, "sent before")
+    if run.unsent and (problem := _send_records(run, place, minutes)):
+        return Outcome(run, "failed", problem)
+    try:
+        arrived = not table_is_owed(run.folder, run.id) or send_table(run.folder, run.id, **place)
+    except Exception as error:  # wandb's errors have no common class
+        return Outcome(run, "failed", f"the table of cases: {(str(error).strip() or repr(error)).splitlines()[0]}")
+    return Outcome(run, "sent") if arrived else Outcome(run, "failed", "the server did not take the table of cases")
+
+
+def _send_records(run: OfflineRun, place: Mapping[str, str], minutes: int) -> str:
+    """Send what is recorded, and return what went wrong; what counts as sent is what wandb itself marks as sent.
 
     The records of a resumed run go together: wandb then sends them one after the other, as parts of one run. It adds to
     what the server has, so that a record that was sent must not go with them.
     """
-    if run_state(run.folder).name == "running":
-        return Outcome(run, "running")
-    if not run.unsent:
-        return Outcome(run, "sent before")
-    folders = [str(record.parent) for record in run.unsent]
-    command = [sys.executable, "-m", "wandb", "sync", *words, *folders]
+    words = [f"--{key}={value}" for key, value in place.items()]
+    command = [sys.executable, "-m", "wandb", "sync", *words, *(str(record.parent) for record in run.unsent)]
     try:
         ended = subprocess.run(
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60 * minutes
         )
     except subprocess.TimeoutExpired:
-        return Outcome(run, "failed", f"not sent after {minutes} minutes; is the server there?")
-    if not run.unsent and not ended.returncode:
-        return Outcome(run, "sent")
-    return Outcome(run, "failed", _reason(ended.stdout + ended.stderr))
+        return f"not sent after {minutes} minutes; is the server there?"
+    return "" if not run.unsent and not ended.returncode else _reason(ended.stdout + ended.stderr)
 
 
 def _reason(said: str) -> str:

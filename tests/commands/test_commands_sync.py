@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import re
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+from tests_wandb import serve
+from wandb import teardown
 
+from spinelab.callbacks.wandb_run import WandbRun
 from spinelab.commands import sync
 from spinelab.errors import ConfigError, RunError
 from spinelab.run_state import write_state
@@ -105,69 +105,12 @@ def test_nothing_to_send_and_wrong_words(tmp_path, capsys):
         sync.main([str(tmp_path), "jobs=0"])
 
 
-class Server(BaseHTTPRequestHandler):
-    """As much of W&B's server as `wandb sync` needs to send metrics and files."""
-
-    upserts: list[dict]
-    rows: dict[int, dict]
-
-    def do_POST(self):
-        body = self._body()
-        if self.path.endswith("/file_stream"):
-            history = body.get("files", {}).get("wandb-history.jsonl", {})
-            for place, row in enumerate(history.get("content", []), start=history.get("offset", 0)):
-                self.rows[place] = json.loads(row)
-            return self._send({})
-        variables = body.get("variables", {})
-        name = body.get("operationName") or re.search(r"(?:mutation|query)\s+(\w+)", body["query"])[1]
-        return self._send({"data": self._answer(name, variables)})
-
-    def do_PUT(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._send({})
-
-    def do_GET(self):
-        self._send({})
-
-    def _answer(self, name, given):
-        if name == "UpsertBucket":
-            self.upserts.append(given)
-            project = {"id": "p", "name": "spinelab", "entity": {"id": "e", "name": "team"}}
-            bucket = {"id": "x", "name": given["name"], "displayName": "x", "config": "{}", "project": project}
-            return {"upsertBucket": {"bucket": bucket | {"historyLineCount": len(self.rows)}, "inserted": True}}
-        if name == "CreateRunFiles":
-            base = f"http://127.0.0.1:{self.server.server_port}"
-            files = [{"name": file, "uploadUrl": f"{base}/{file}"} for file in given["files"]]
-            return {"createRunFiles": {"runID": "x", "uploadHeaders": [], "files": files}}
-        return (
-            {"viewer": {"id": "u", "entity": "team", "flags": "{}", "teams": {"edges": []}}} if name == "Viewer" else {}
-        )
-
-    def _body(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        return json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-
-    def _send(self, answer):
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
-    handler = type("Handler", (Server,), {"upserts": [], "rows": {}})
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listening.server_port}")
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    yield handler
-    listening.shutdown()
+    with serve() as (told, address):
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        yield told
 
 
 RECORD = """
@@ -197,3 +140,58 @@ def test_wandb_itself_sends_a_resumed_run_as_one_with_its_group(tmp_path, server
     assert sync.main([str(tmp_path)]) == 0
     rows = [server.rows[line]["epoch"] for line in sorted(server.rows)]
     assert rows == [0, 1, 1], "what is sent later is added; the part that was sent before is not sent again"
+
+
+CASES = pd.DataFrame({"person": ["sub-01", "sub-02"], "metric": ["dice", "hd"], "value": [0.5, float("nan")]})
+
+
+@pytest.fixture
+def recorded(tmp_path, server):
+    """A finished run with its table of cases, recorded offline; wandb remembers the server that it first knew."""
+    teardown()
+    run = tmp_path / "runs" / "unet-s0-f0-1a2b3c4d"
+    run.mkdir(parents=True)
+    CASES.to_parquet(run / "cases.parquet")
+    (run / "config.yaml").write_text("logger: {project: spinelab}\n", encoding="utf-8")
+    view = WandbRun("1a2b3c4d", "unet", str(run), {}, group="my-sweep")
+    view.log_metrics({"epoch": 0})
+    view.log_cases(CASES, {"test/dice": 0.6})
+    view.close()
+    yield run
+    teardown()
+
+
+def table_on(server):
+    file = json.loads(server.artifacts["run-1a2b3c4d-cases"]["cases.table.json"])
+    return file["columns"], file["data"]
+
+
+EXPECTED = (["person", "metric", "value"], [["sub-01", "dice", 0.5], ["sub-02", "hd", None]])
+
+
+def test_the_table_of_cases_arrives_as_it_was_logged(recorded, server, capsys):
+    assert sync.main([str(recorded)]) == 0, capsys.readouterr().out
+    assert table_on(server) == EXPECTED
+    assert len(server.rows) == 2, "the epoch, the table, nothing sent twice"
+    told = len(server.upserts)
+    assert sync.main([str(recorded)]) == 0
+    assert len(server.upserts) == told
+    assert "1 sent before" in capsys.readouterr().out
+
+
+def test_a_table_that_wandb_no_longer_has_is_sent_from_the_run(recorded, server, monkeypatch, tmp_path):
+    for staged in Path(os.environ["WANDB_DATA_DIR"]).rglob("staging/*"):
+        staged.unlink()
+    assert sync.main([str(recorded)]) == 0
+    assert table_on(server) == EXPECTED
+
+
+def test_a_refused_table_is_told_and_sent_the_next_time(recorded, server, capsys):
+    server.refuses = True
+    assert sync.main([str(recorded)]) == 1
+    assert "did not take the table of cases" in " ".join(capsys.readouterr().out.split())
+    assert not server.artifacts
+    server.refuses = False
+    assert sync.main([str(recorded)]) == 0
+    assert table_on(server) == EXPECTED
+    assert [row.get("epoch") for row in server.rows.values()].count(0) == 1, "metrics are not sent again"

@@ -21,7 +21,17 @@ COMMANDS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `spinelab COMMAND ...`; returns the exit status: 0 done, 1 a job failed, 2 bad input."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _answer(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        if not _closed_output():
+            raise
+        return 1
+
+
+def _answer(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
@@ -84,10 +94,6 @@ def _run(command: str, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"spinelab {command}: stopped; run the same command again to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        if not _closed_output():
-            raise
-        return 1
 
 
 def _closed_output() -> bool:

@@ -82,13 +82,17 @@ def test_missing_data_folder_names_the_environment_variable(capsys, tmp_path, mo
     assert str(tmp_path / "none" / "gm_challenge") in err
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
-    code = (
-        "import sys, spinelab.cli as cli, spinelab.commands.compare as command\n"
-        "command.main = lambda arguments: [print('x' * 1000) for _ in range(1000)] and 0\n"
-        "sys.exit(cli.main(['compare', 'runs']))"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+LONG = (
+    "import sys, spinelab.cli as cli, spinelab.commands.compare as command\n"
+    "command.main = lambda arguments: [print('x' * 1000) for _ in range(1000)] and 0\n"
+    "cli.explain = lambda name: 'x' * 1_000_000\n"
+)
+
+
+@pytest.mark.parametrize("words", [["compare", "runs"], ["compare", "--help"]])
+def test_a_reader_that_has_seen_enough_is_no_error(words):
+    code = [sys.executable, "-c", f"{LONG}sys.exit(cli.main({words}))"]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""

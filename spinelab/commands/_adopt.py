@@ -40,7 +40,7 @@ def _tell(adopted: Adopted, output: Path) -> None:
     for key in ("plane", "spacing_mm", "crop", "normalisation"):
         choice = getattr(adopted.advice, key)
         print(f"  {key:<14}{choice.value}: {choice.reason}")
-    print(f"configuration: {output}  ({adopted.text.count('CHECK:')} things to check)")
+    print(f"configuration: {output}  (to check, marked CHECK: {adopted.text.count('CHECK:')})")
     channels = f" channels={adopted.facts.channels}" if adopted.facts.channels > 1 else ""
     if output.resolve().parent != (Path.cwd() / "conf" / "data").resolve():
         print(f"spinelab finds it as conf/data/{output.name} in the folder that you call it from")

@@ -226,6 +226,6 @@ def _training(networks: Sequence[Group]) -> Iterable[str]:
     run = networks[0].runs[0]
     yield f"{budget(run)}, batches of {run.setting('loader.batch_size')}"
     yield f"checkpoint: {selection(run)}"
-    yield f"augmentation: {run.setting('choices.augmentation')}"
+    yield f"augmentation: {run.setting('choices.augmentation')}; slices drawn: {run.setting('loader.sampling')}"
     for part in ("loss", "optimizer"):
         yield f"{part}: {', '.join(dict.fromkeys(str(row.runs[0].setting(f'choices.{part}')) for row in networks))}"

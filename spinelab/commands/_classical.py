@@ -14,7 +14,8 @@ from spinelab import build
 from spinelab.classical.network import AsNetwork
 from spinelab.classical.technique import Technique
 from spinelab.classical.tuning import evenly
-from spinelab.commands._training import Checked, Fitted, announce, check_data, viewed
+from spinelab.commands._checked import Checked, Fitted, announce, check_data
+from spinelab.commands._training import viewed
 from spinelab.commands._validation import validation_dice
 from spinelab.data.slices.dataset import SliceDataset
 from spinelab.errors import ConfigError, RunError

@@ -1,4 +1,4 @@
-"""The two halves of a run: fit, and score what was fitted."""
+"""The first half of a run: a network is trained, and what refines it is fitted."""
 
 from __future__ import annotations
 
@@ -6,44 +6,22 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import lightning
-import pandas as pd
-import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
-from torch import nn
 
 from spinelab import build
 from spinelab.callbacks.wandb_run import WandbRun
+from spinelab.commands._checked import Checked, Fitted, announce, check_data, parameter_count
 from spinelab.commands._failures import explained
-from spinelab.commands._scoring import print_scores, score_cases, summary
-from spinelab.data.datamodule import SliceDataModule
-from spinelab.data.splits import Split
-from spinelab.errors import ConfigError, RunPruned
+from spinelab.errors import RunPruned
 from spinelab.run import Run
-from spinelab.run_state import StateName, recorded, run_state
+from spinelab.run_state import StateName, recorded
 from spinelab.tasks.seal import resume_point
 from spinelab.tasks.segmentation import SegmentationTask
 from spinelab.tasks.weights import load_weights
-from spinelab.types import Case, LabelMap
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A run whose configuration and data were checked, and which has not begun."""
-
-    config: DictConfig
-    labels: LabelMap
-    cases: list[Case]
-    split: Split
-    data: SliceDataModule
-
-    def fitted(self, network: nn.Module, view: WandbRun, val_dice: float, main_process: bool = True) -> Fitted:
-        """What became of it."""
-        known = {field.name: getattr(self, field.name) for field in fields(Checked)}
-        return Fitted(**known, network=network, view=view, val_dice=val_dice, main_process=main_process)
 
 
 @dataclass(frozen=True)
@@ -51,16 +29,6 @@ class Ready(Checked):
     """A training that has not begun."""
 
     task: SegmentationTask
-
-
-@dataclass(frozen=True)
-class Fitted(Checked):
-    """A trained network, or a fitted technique in the clothes of one, and what is needed to score it."""
-
-    network: nn.Module
-    view: WandbRun
-    val_dice: float
-    main_process: bool
 
 
 def check(config: DictConfig) -> Ready:
@@ -73,31 +41,6 @@ def check(config: DictConfig) -> Ready:
     checked = check_data(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     return Ready(**vars(checked), task=build.task(config, checked.labels))
-
-
-def check_data(config: DictConfig) -> Checked:
-    """Build all that every run needs, whatever is fitted.
-
-    Raises:
-        SpinelabError: Bad data or configuration.
-    """
-    if config.get("threads"):
-        torch.set_num_threads(config.threads)
-    build.scoring(config)  # a wrong choice is told now, not after the training
-    if config.get("refine"):
-        from spinelab.commands import _refine  # imports scikit-image
-
-        _refine.check(config)
-    labels, cases = build.labels(config), build.cases(config)
-    split = build.split(config, cases)
-    if config.get("test", True) and not split.test:
-        raise ConfigError(
-            f"protocol {split.protocol} tests nobody here", "train with test=false, or protocol.inner=null"
-        )
-    seen = split.persons if config.get("test", True) else split.train + split.val
-    slices = build.cache(config, [case for case in cases if case.person in seen])
-    data = build.datamodule(config, slices, split if config.get("test", True) else replace(split, test=()))
-    return Checked(config, labels, cases, split, data)
 
 
 def fit(ready: Ready, run: Run) -> Fitted:
@@ -187,67 +130,6 @@ def working(run: Run, ends_as: StateName) -> Iterator[None]:
         yield
 
 
-def close(fitted: Fitted, run: Run, seconds: float) -> None:
-    """End a run whose test persons are not scored: a trial of a search."""
-    write_facts(fitted, run, seconds)
-    fitted.view.close()
-    print(f"validation Dice {fitted.val_dice:.4f}; the test persons are not scored (test=false)")
-
-
-def write_facts(fitted: Fitted, run: Run, seconds: float) -> None:
-    """Write ``environment.json``."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    facts = {"seconds": round(_trained(run, seconds), 1), "val_dice": fitted.val_dice, "gpu": gpu}
-    run.write_environment(parameters=parameter_count(fitted.network), **facts)
-
-
-def _trained(run: Run, seconds: float) -> float:
-    """Seconds of training over all commands that worked on the run, where they are known; else of this one."""
-    if run.metrics.is_file():
-        return float(pd.read_csv(run.metrics)["seconds"].max())
-    known = run_state(run.folder).seconds  # of a technique that was fitted before, and is scored now
-    return seconds if known is None else known
-
-
-def score(fitted: Fitted, run: Run, seconds: float) -> pd.DataFrame:
-    """Score the test persons, write the table and the panels, and close the W&B run."""
-    failed = True
-    try:
-        wanted = [case for case in fitted.cases if case.person in fitted.split.test]
-        how = build.preprocessing(fitted.config), build.scoring(fitted.config)
-        table, panels = score_cases(fitted.network, wanted, fitted.labels, *how, run.folder / "panels")
-        table = describe(table, fitted, run)
-        write_facts(fitted, run, seconds)
-        run.write_cases(table)
-        fitted.view.log_cases(table, summary(table))
-        fitted.view.log_panels("test/panels", panels, fitted.labels.classes)
-        failed = False
-    finally:
-        fitted.view.close(failed)
-    print_scores(table, title=f"{fitted.config.name} on {fitted.config.data.name}: test persons")
-    return table
-
-
-def describe(table: pd.DataFrame, fitted: Fitted, run: Run) -> pd.DataFrame:
-    """Put the columns that name the run before the columns that name the case."""
-    facts = {
-        "run": run.id,
-        "model": fitted.config.name,
-        "dataset": fitted.config.data.name,
-        "protocol": fitted.split.protocol,
-        "fold": fitted.split.fold,
-        "seed": fitted.config.seed,
-        "split_hash": fitted.split.hash,
-    }
-    return pd.concat([pd.DataFrame([facts] * len(table)), table], axis=1)
-
-
-def parameter_count(network: nn.Module) -> int | None:
-    """Number of parameters, frozen ones included; None if nothing can be trained, as in a technique."""
-    parameters = list(network.parameters())
-    return sum(map(torch.numel, parameters)) if any(part.requires_grad for part in parameters) else None
-
-
 def _quieten() -> None:
     """Leave out what Lightning says about itself; what matters is announced below."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -256,14 +138,3 @@ def _quieten() -> None:
     known.append("your dataloader is not resumable")  # it is, but not in the way that Lightning knows
     for words in known:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
-
-
-def announce(checked: Checked, run: Run, what: str, *, goes_on: bool = False) -> None:
-    """Say what is fitted (`what`, after its name), on whom, and where it goes."""
-    config, split = checked.config, checked.split
-    sides = f"{len(split.train)} / {len(split.val)} / {len(split.test)} persons to train / validate / test"
-    print(
-        f"{config.name}: {what}\n"
-        f"{config.data.name}: {sides} (split {split.hash})\n"
-        f"{'going on in' if goes_on else 'run folder'}: {run.folder}"
-    )

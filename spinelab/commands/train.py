@@ -34,7 +34,7 @@ from spinelab.run import Run
 from spinelab.run_state import run_state
 
 if TYPE_CHECKING:
-    from spinelab.commands._training import Fitted
+    from spinelab.commands._checked import Fitted
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +60,8 @@ def train(config: DictConfig) -> float:
     if state.name == "done" or (state.name == "fitted" and not config.test):
         print(f"already finished: {run.folder}")
         return float("nan") if state.val_dice is None else state.val_dice
-    from spinelab.commands._training import close, score, working  # imports torch
+    from spinelab.commands._ending import close, score  # imports torch
+    from spinelab.commands._training import working
 
     check, fit = _steps(config)
 

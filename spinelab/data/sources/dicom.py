@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spinelab.data.sources.listing import (
-    check_inside,
     check_root,
+    companion,
     expand,
     extract,
     find,
@@ -141,22 +141,7 @@ def _from_template(template: str, one: Series, person: str, root: Path) -> Path:
         "series": one.uid,
         "person": person,
     }
-    try:
-        paths = [spelt.format(**fields) for spelt in expand(template)]
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ConfigError(
-            f"the pattern {template!r} is not understood ({error!r})", f"use {', '.join(fields)} in braces"
-        ) from error
-    for path in paths:
-        check_inside(root, path)
-    there = [root / path for path in paths if (root / path).is_file()]
-    if len(there) > 1:
-        raise DataError(
-            f"{len(there)} files match {template}: {', '.join(file.name for file in there)}",
-            "narrow the pattern in data.source to one",
-            folder,
-        )
-    return there[0] if there else root / paths[0]
+    return companion(root, folder, template, fields)
 
 
 def _nothing(found: list[Series], pattern: str | None) -> str:

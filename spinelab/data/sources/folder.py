@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spinelab.data.sources.listing import (
-    check_inside,
     check_root,
+    companion,
     expand,
     extract,
     find,
@@ -134,19 +134,4 @@ def _companion(root: Path, image: Path, template: str, person: str) -> Path:
         "name": image.name,
         "person": person,
     }
-    try:
-        paths = [spelt.format(**fields) for spelt in expand(template)]
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ConfigError(
-            f"the pattern {template!r} is not understood ({error!r})", f"use {', '.join(fields)} in braces"
-        ) from error
-    for path in paths:
-        check_inside(root, path)
-    there = [root / path for path in paths if (root / path).is_file()]
-    if len(there) > 1:
-        raise DataError(
-            f"{len(there)} files match {template}: {', '.join(f.name for f in there)}",
-            "narrow the pattern in data.source to one",
-            image,
-        )
-    return there[0] if there else root / paths[0]
+    return companion(root, image, template, fields)

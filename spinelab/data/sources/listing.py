@@ -42,6 +42,37 @@ def expand(pattern: str) -> list[str]:
     return [spelt for choice in found[1].split(",") for spelt in expand(before + choice + after)]
 
 
+def companion(root: Path, image: Path, template: str, fields: Mapping[str, str]) -> Path:
+    """Path of what belongs to an image, such as its mask; the first spelling of the pattern where none is there.
+
+    Args:
+        root: The data set's folder.
+        image: The image, or the folder of its files.
+        template: Pattern below the root, with alternatives as in `expand` and names of fields in braces.
+        fields: What the names stand for.
+
+    Raises:
+        ConfigError: The pattern is not understood, or leads out of the root.
+        DataError: Several of its alternatives are there.
+    """
+    try:
+        paths = [spelt.format(**fields) for spelt in expand(template)]
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"the pattern {template!r} is not understood ({error!r})", f"use {', '.join(fields)} in braces"
+        ) from error
+    for path in paths:
+        check_inside(root, path)
+    there = [root / path for path in paths if (root / path).is_file()]
+    if len(there) > 1:
+        raise DataError(
+            f"{len(there)} files match {template}: {', '.join(file.name for file in there)}",
+            "narrow the pattern in data.source to one",
+            image,
+        )
+    return there[0] if there else root / paths[0]
+
+
 def find(root: Path, patterns: Iterable[str]) -> list[Path]:
     """Files under the root that match a glob pattern, in natural order, without hidden ones.
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from spinelab.data.sources.listing import check_root, natural
+from spinelab.data.sources.listing import check_root
+from spinelab.data.sources.patterns import natural
 from spinelab.data.volumes.formats import DICOM, PICTURES, VOLUMES
 from spinelab.errors import DataError
 

@@ -6,15 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinelab.data.sources.listing import (
-    check_inside,
-    check_root,
-    extract,
-    find,
-    in_order,
-    raw_labels,
-    stem,
-)
+from spinelab.data.sources.listing import check_root, in_order, raw_labels, stem
+from spinelab.data.sources.patterns import check_inside, extract, find
 from spinelab.data.sources.tables import read_table, require_columns
 from spinelab.errors import DataError
 from spinelab.types import Case, MaskFiles

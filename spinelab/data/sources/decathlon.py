@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from spinelab.data.sources.description import channels, raw_names, read_description
-from spinelab.data.sources.listing import below, check_root, extract, in_order, raw_labels, safe, stem
+from spinelab.data.sources.listing import below, check_root, in_order, raw_labels, safe, stem
+from spinelab.data.sources.patterns import extract
 from spinelab.errors import DataError
 from spinelab.types import Case, MaskFiles
 

@@ -8,17 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinelab.data.sources.listing import (
-    check_root,
-    companion,
-    expand,
-    extract,
-    find,
-    in_order,
-    natural,
-    raw_labels,
-    safe,
-)
+from spinelab.data.sources.listing import check_root, in_order, raw_labels, safe
+from spinelab.data.sources.patterns import companion, expand, extract, find, natural
 from spinelab.data.volumes.dicom import Series, list_series
 from spinelab.data.volumes.formats import is_dicom
 from spinelab.errors import ConfigError, DataError

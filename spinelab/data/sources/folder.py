@@ -8,18 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spinelab.data.sources.listing import (
-    check_root,
-    companion,
-    expand,
-    extract,
-    find,
-    in_order,
-    natural,
-    raw_labels,
-    safe,
-    stem,
-)
+from spinelab.data.sources.listing import check_root, in_order, raw_labels, safe, stem
+from spinelab.data.sources.patterns import companion, expand, extract, find, natural
 from spinelab.data.volumes.formats import is_picture
 from spinelab.errors import ConfigError, DataError
 from spinelab.types import Case, Files, MaskFiles

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spinelab.data.sources.description import channels, raw_names, read_description
-from spinelab.data.sources.listing import check_root, extract, find, in_order, raw_labels, safe
+from spinelab.data.sources.listing import check_root, in_order, raw_labels, safe
+from spinelab.data.sources.patterns import extract, find
 from spinelab.errors import DataError
 from spinelab.types import Case, MaskFiles
 

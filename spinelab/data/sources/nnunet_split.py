@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spinelab.data.sources.listing import SHOWN, extract
+from spinelab.data.sources.patterns import SHOWN, extract
 from spinelab.data.sources.tables import read_json
 from spinelab.data.splits import NoSuchFold, Split
 from spinelab.errors import ConfigError, DataError

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinelab.data.sources.listing import check_root, find, in_order, raw_labels
+from spinelab.data.sources.listing import check_root, in_order, raw_labels
+from spinelab.data.sources.patterns import find
 from spinelab.data.sources.tables import read_table, require_columns
 from spinelab.errors import ConfigError, DataError
 from spinelab.types import Case, MaskFiles

@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from spinelab.data.sources.folder import FolderSource
-from spinelab.data.sources.listing import expand, natural, require_files
+from spinelab.data.sources.listing import require_files
+from spinelab.data.sources.patterns import expand, natural
 from spinelab.errors import ConfigError, DataError
 
 

@@ -32,6 +32,7 @@ from spinelab.commands._arguments import flag, options
 from spinelab.errors import ConfigError, RunError, near
 from spinelab.reporting.listing import ListedRun, list_runs
 from spinelab.run_state import StateName
+from spinelab.sweeps.live import clock
 
 FILTERS: dict[str, Callable[[ListedRun, str], bool]] = {
     "state": lambda run, value: run.state.name == value,
@@ -126,13 +127,6 @@ def _cells(run: ListedRun) -> tuple[str, ...]:
     scores = ("" if value is None or value != value else f"{value:.3f}" for value in (state.val_dice, run.test_dice))
     taken = "" if state.seconds is None else clock(state.seconds)
     return state.name, run.name, run.data, str(run.fold), str(run.seed), epochs, *scores, taken, disk(run.bytes)
-
-
-def clock(seconds: float) -> str:
-    """``7:05`` or ``2:07:05``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def disk(count: float) -> str:

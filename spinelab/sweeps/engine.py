@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class Engine:
         hydra_context.config_loader = ComposesOnce(hydra_context.config_loader, config)  # type: ignore[assignment]
         if hasattr(launcher, "joblib"):  # else its processes without a job would outlive a killed sweep
             launcher.joblib["initializer"] = end_with_sweep
+            # it replaces a process whose memory has grown between two jobs, and no job is lost
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         self.folder = Path(config.hydra.sweep.dir)
         self.jobs: dict[str, Job] = {}
         self._launched: Counter[str] = Counter()

@@ -56,7 +56,7 @@ def prepared(folder: Path, cases: Sequence[Case], workers: int = 1, **preprocess
 
 
 def in_memory(cache: Cache) -> Read:
-    """Reads the same slices from one array in memory: nothing that keeps slices can be faster."""
+    """Reads the same slices from one array in memory."""
     return np.stack([cache.image(row) for row in range(len(cache))]).__getitem__
 
 

@@ -14,6 +14,8 @@ import wandb
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from spinelab.callbacks.wandb_table import cases_table
+
 Panel = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(image, truth, prediction) of one slice, each (H, W)."""
 
@@ -141,11 +143,6 @@ class WandbRun(Logger):
             with suppress(Exception):
                 wandb.teardown()  # so that the next job of this process starts a service of its own
             warnings.warn(f"Weights & Biases stopped ({error}); the files in the run folder go on.", stacklevel=2)
-
-
-def cases_table(cases: pd.DataFrame) -> wandb.Table:
-    """The table of cases as W&B shows it: what is not defined is empty there."""
-    return wandb.Table(dataframe=cases.astype(object).where(cases.notna(), None))
 
 
 def _picture(panel: Panel, classes: Sequence[str], height: int, width: int) -> wandb.Image:

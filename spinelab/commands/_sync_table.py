@@ -1,4 +1,4 @@
-"""A run's table of cases on W&B's server: whether it arrived, and sending it again from the run folder.
+"""Sees to it that a run's table of cases is on W&B's server; a command of its own, so that it can be given up.
 
 `wandb sync` reads tables from a folder of its own. It says nothing if that is gone (another machine, another home) or
 if the server refuses a table, and marks the run as sent all the same.
@@ -6,6 +6,8 @@ if the server refuses a table, and marks the run as sent all the same.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,23 @@ import pandas as pd
 import wandb
 import yaml
 
-from spinelab.callbacks.wandb_run import CONNECT_SECONDS, cases_table
+from spinelab.callbacks.wandb_table import cases_table
+from spinelab.commands._arguments import options
+from spinelab.commands.sync import CASES, receipt
 from spinelab.files import write_atomically
 
-CASES = "cases.parquet"
 
-
-def table_is_owed(folder: Path, id: str) -> bool:
-    """Whether a run has a table of which is not known yet that it arrived."""
-    return (folder / CASES).is_file() and not _receipt(folder, id).is_file()
+def main(arguments: Sequence[str]) -> int:
+    """Send the table of a run: its folder, its identifier in W&B, and perhaps `entity=` and `project=`."""
+    folder, id, *words = arguments
+    try:
+        arrived = send_table(Path(folder), id, **options(words, ("entity", "project")))
+    except Exception as error:  # wandb's errors have no common class
+        print(f"sending the table of cases failed: {(str(error).strip() or repr(error)).splitlines()[0]}")
+        return 1
+    if not arrived:
+        print("sending the table of cases failed: the server did not take it")
+    return int(not arrived)
 
 
 def send_table(folder: Path, id: str, entity: str | None = None, project: str | None = None) -> bool:
@@ -34,21 +44,22 @@ def send_table(folder: Path, id: str, entity: str | None = None, project: str | 
         project: Where the run is; without it, the one of the run's configuration.
 
     Returns:
-        Whether the server has the table.
+        Whether the server has the table; if so, a receipt lies in the run folder.
     """
+    api = wandb.Api()
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    entity, project = entity or wandb.Api().default_entity, project or config["logger"]["project"]
+    entity, project = entity or api.default_entity, project or config["logger"]["project"]
     name = f"{entity}/{project}/run-{id}-cases:latest"
-    if not wandb.Api().artifact_exists(name):
-        settings = wandb.Settings(console="off", silent=True, init_timeout=CONNECT_SECONDS)
+    if not api.artifact_exists(name):
         where: dict[str, Any] = {"id": id, "entity": entity, "project": project, "dir": str(folder)}
-        with wandb.init(**where, mode="online", resume="must", reinit="create_new", settings=settings) as run:
+        settings = wandb.Settings(console="off", silent=True)
+        with wandb.init(**where, mode="online", resume="must", settings=settings) as run:
             run.log({"cases": cases_table(pd.read_parquet(folder / CASES))})
-        if not wandb.Api().artifact_exists(name):
+        if not api.artifact_exists(name):
             return False
-    write_atomically(_receipt(folder, id), f"{name}\n")
+    write_atomically(receipt(folder, id), f"{name}\n")
     return True
 
 
-def _receipt(folder: Path, id: str) -> Path:
-    return folder / "wandb" / f"run-{id}.cases.sent"
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

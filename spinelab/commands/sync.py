@@ -22,7 +22,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,10 @@ from rich.progress import track
 from rich.table import Table
 
 from spinelab.commands._arguments import options
-from spinelab.commands._sync_table import send_table, table_is_owed
 from spinelab.errors import ConfigError, RunError
 from spinelab.run_state import run_state
 
+CASES = "cases.parquet"
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -57,6 +57,16 @@ class OfflineRun:
     def unsent(self) -> tuple[Path, ...]:
         """The records that wandb has not marked as sent."""
         return tuple(record for record in self.records if not record.with_suffix(".wandb.synced").is_file())
+
+    @property
+    def owes_table(self) -> bool:
+        """Whether it has a table of cases of which is not known yet that it arrived."""
+        return (self.folder / CASES).is_file() and not receipt(self.folder, self.id).is_file()
+
+
+def receipt(folder: Path, id: str) -> Path:
+    """The file that says that a run's table of cases is on the server."""
+    return folder / "wandb" / f"run-{id}.cases.sent"
 
 
 @dataclass(frozen=True)
@@ -131,15 +141,13 @@ def send_run(run: OfflineRun, place: Mapping[str, str], minutes: int = 60) -> Ou
     """Send one W&B run, and see to it that its table of cases arrives."""
     if run_state(run.folder).name == "running":
         return Outcome(run, "running")
-    if not run.unsent and not table_is_owed(run.folder, run.id):
+    if not run.unsent and not run.owes_table:
         return Outcome(run, "sent before")
-    if run.unsent and (problem := _send_records(run, place, minutes)):
-        return Outcome(run, "failed", problem)
-    try:
-        arrived = not table_is_owed(run.folder, run.id) or send_table(run.folder, run.id, **place)
-    except Exception as error:  # wandb's errors have no common class
-        return Outcome(run, "failed", f"the table of cases: {(str(error).strip() or repr(error)).splitlines()[0]}")
-    return Outcome(run, "sent") if arrived else Outcome(run, "failed", "the server did not take the table of cases")
+    problem = _send_records(run, place, minutes) if run.unsent else ""
+    if not problem and run.owes_table:
+        words = [str(run.folder), run.id, *(f"{key}={value}" for key, value in place.items())]
+        problem = _problem(["spinelab.commands._sync_table", *words], minutes, lambda: not run.owes_table)
+    return Outcome(run, "failed", problem) if problem else Outcome(run, "sent")
 
 
 def _send_records(run: OfflineRun, place: Mapping[str, str], minutes: int) -> str:
@@ -148,15 +156,20 @@ def _send_records(run: OfflineRun, place: Mapping[str, str], minutes: int) -> st
     The records of a resumed run go together: wandb then sends them one after the other, as parts of one run. It adds to
     what the server has, so that a record that was sent must not go with them.
     """
-    words = [f"--{key}={value}" for key, value in place.items()]
-    command = [sys.executable, "-m", "wandb", "sync", *words, *(str(record.parent) for record in run.unsent)]
+    words = [*(f"--{key}={value}" for key, value in place.items()), *(str(record.parent) for record in run.unsent)]
+    return _problem(["wandb", "sync", *words], minutes, lambda: not run.unsent)
+
+
+def _problem(module: Sequence[str], minutes: int, done: Callable[[], bool]) -> str:
+    """Run a Python module with its words, and return why it did not do what it should."""
+    command = [sys.executable, "-m", *module]
     try:
         ended = subprocess.run(
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60 * minutes
         )
     except subprocess.TimeoutExpired:
         return f"not sent after {minutes} minutes; is the server there?"
-    return "" if not run.unsent and not ended.returncode else _reason(ended.stdout + ended.stderr)
+    return "" if done() and not ended.returncode else _reason(ended.stderr + ended.stdout)
 
 
 def _reason(said: str) -> str:

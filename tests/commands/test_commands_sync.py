@@ -157,8 +157,8 @@ def recorded(tmp_path, server):
     view.log_metrics({"epoch": 0})
     view.log_cases(CASES, {"test/dice": 0.6})
     view.close()
-    yield run
     teardown()
+    return run
 
 
 def table_on(server):
@@ -189,9 +189,15 @@ def test_a_table_that_wandb_no_longer_has_is_sent_from_the_run(recorded, server,
 def test_a_refused_table_is_told_and_sent_the_next_time(recorded, server, capsys):
     server.refuses = True
     assert sync.main([str(recorded)]) == 1
-    assert "did not take the table of cases" in " ".join(capsys.readouterr().out.split())
+    assert "sending the table of cases failed: the server did not take it" in " ".join(capsys.readouterr().out.split())
     assert not server.artifacts
     server.refuses = False
     assert sync.main([str(recorded)]) == 0
     assert table_on(server) == EXPECTED
     assert [row.get("epoch") for row in server.rows.values()].count(0) == 1, "metrics are not sent again"
+
+
+def test_looking_for_what_is_to_be_sent_loads_no_torch(tmp_path):
+    code = "import sys, spinelab.commands.sync as sync; sync.main(sys.argv[1:]); print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "False"

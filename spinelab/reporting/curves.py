@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,6 @@ from spinelab.reporting.figures.style import colours, layout, transparent
 from spinelab.reporting.rendering import rendered
 from spinelab.reporting.statistics import intervals
 from spinelab.reporting.words import number
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)

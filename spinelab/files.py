@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,12 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     return path
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file's content, whole or not at all."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,16 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches and W&B files go to a folder of the test."""
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Caches and W&B files go to a folder of the test, which goes with it."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SPINELAB_CACHE", str(home / "cache"))
     monkeypatch.setenv("WANDB_DATA_DIR", str(home / "data"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(home / "wandb"))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
+    yield
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

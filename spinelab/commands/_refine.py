@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from spinelab.data.slices.cache import Cache
 from spinelab.data.slices.dataset import SliceDataset
 from spinelab.data.splits import Split
 from spinelab.errors import ConfigError, RunError
-from spinelab.files import replacing, write_atomically
+from spinelab.files import copy_atomically, write_atomically
 from spinelab.refine.network import Refined
 from spinelab.refine.refiner import Example, Refiner
 from spinelab.run import Run, run_hash
@@ -178,7 +177,7 @@ def already_trained(config: DictConfig, run: Run) -> bool:
         return False
     for path in (source.weights(), source.metrics):
         if path.is_file():
-            _copy(path, run.folder / path.relative_to(source.folder))
+            copy_atomically(path, run.folder / path.relative_to(source.folder))
     print(f"the network is that of {source.folder}")
     return True
 
@@ -196,8 +195,3 @@ def _same_network(config: DictConfig, run: Run) -> Run | None:
             except (OSError, RunError):
                 continue
     return None
-
-
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)

@@ -10,9 +10,9 @@ Examples:
   spinelab study table architectures budget=cpu             compare what is done so far; trains nothing
 
 NAME is a file experiments/NAME.yaml, yours or the project's, or a path. Runs go to runs/NAME/BUDGET (paths.runs= names
-another folder than runs), the comparison of each data set to comparison/ there. run skips what is done, goes on with
-what was interrupted and tries again what failed; with other key=value it is about other runs, so that status and table
-need the same ones.
+another folder than runs), the comparison of each data set to comparison/ there. run skips what is done, copies what
+another study there has done, goes on with what was interrupted and tries again what failed; with other key=value it is
+about other runs, so that status and table need the same ones.
 """
 
 from __future__ import annotations

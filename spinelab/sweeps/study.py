@@ -21,6 +21,7 @@ from spinelab.sweeps.overrides import merged, placed, unchecked
 from spinelab.sweeps.pretrained import Pretraining, parts_of, require_other_persons, run_rows, start_of
 from spinelab.sweeps.study_file import Budget, StudyFile, read_study
 from spinelab.sweeps.sweeper import EngineSweeper
+from spinelab.sweeps.taken import take_over
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class Study(EngineSweeper):
         self.max_batch_size = max_batch_size
 
     def sweep(self, arguments: list[str]) -> None:
-        """Compose all jobs, run those that are not done, pretrainings first, and compare.
+        """Compose all jobs, run those that no study has done, pretrainings first, and compare.
 
         Args:
             arguments: Paths and the sweep's name, which the plan knows.
@@ -223,6 +224,7 @@ class Study(EngineSweeper):
             JobsFailed: At the end, if a job failed.
         """
         jobs = self.plan.jobs()
+        take_over(jobs, self.plan.top)
         run_rows([(job, self.engine.job(job.overrides)) for job in jobs], self.engine)
         if any(job.state().name == "done" for job in jobs):
             compare_finished(jobs, self.plan.folder / "comparison")

@@ -1,0 +1,86 @@
+"""Runs that another study has done: a U-Net that stands in three tables is trained once."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from spinelab.errors import RunBusy, RunError
+from spinelab.files import copy_atomically, write_atomically
+from spinelab.run import Run
+from spinelab.run_state import run_state, write_state
+
+if TYPE_CHECKING:
+    from spinelab.sweeps.study import StudyJob
+
+OWN = (
+    ".lock",
+    "config.yaml",
+    "status.json",
+    "environment.json",
+    "cases.parquet",
+    "wandb",
+    "evaluations",
+    "checkpoints",
+)
+"""What is not copied as it is: written anew, of the other run's view in W&B, or made from it later."""
+
+
+def take_over(jobs: Iterable[StudyJob], top: Path) -> None:
+    """Copy what other studies have done of these jobs, and print which runs those are.
+
+    A run is the same if its hash, its data set's folder and its scoring are. The copy has the job's own name; its
+    ``environment.json`` tells where it came from. It is no run of its own in W&B.
+
+    Args:
+        jobs: Of one study.
+        top: Folder of all studies' runs.
+    """
+    for job in jobs:
+        if job.state().name in ("done", "fitted", "running"):
+            continue
+        source = next((run for run in _elsewhere(job, top) if _same(run, job)), None)
+        if source is not None and _copied(source, job):
+            print(f"{job.row} on {job.data}: not trained again, {source.folder} is the same run")
+
+
+def _elsewhere(job: StudyJob, top: Path) -> list[Run]:
+    """Finished runs of the job's hash in all studies' folders."""
+    data = glob.escape(job.config["data"]["name"])
+    folders = sorted(top.glob(f"*/*/{data}/*-{job.run.id}"))
+    return [Run.open(folder) for folder in folders if run_state(folder).name == "done"]
+
+
+def _same(run: Run, job: StudyJob) -> bool:
+    """Whether what the hash leaves out, and scores depend on, is the same."""
+    theirs = OmegaConf.to_container(run.config(), resolve=True)
+    assert isinstance(theirs, dict)
+    return all(theirs.get(key) == job.config.get(key) for key in ("data", "scoring"))
+
+
+def _copied(source: Run, job: StudyJob) -> bool:
+    """Copy a run, its table of cases last, since that is what makes it done; False if another process works there."""
+    target = job.run
+    files = [path for path in source.folder.rglob("*") if path.relative_to(source.folder).parts[0] not in OWN]
+    with suppress(RunError):  # a technique without a network has no weights
+        files.append(source.weights())
+    try:
+        with target.alone():
+            for path in filter(Path.is_file, files):
+                copy_atomically(path, target.folder / path.relative_to(source.folder))
+            target.start(OmegaConf.create(dict(job.config)))
+            environment = json.loads((source.folder / "environment.json").read_text(encoding="utf-8"))
+            told = json.dumps(environment | {"taken_from": str(source.folder)}, indent=2)
+            write_atomically(target.folder / "environment.json", told)
+            target.write_cases(pd.read_parquet(source.cases).assign(model=job.config["name"]))
+            write_state(target.folder, "done")
+    except RunBusy:
+        return False
+    return True

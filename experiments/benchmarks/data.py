@@ -33,8 +33,8 @@ def preparing(folder: Path, rounds: int = 5) -> tuple[float, float]:
 def measured() -> list[tuple[str, float | None, float, float]]:
     """What, the smallest ratio aimed at, seconds of the peer and of ours.
 
-    Rows without an aim show what would be possible: they have memory for the cache, or for two processes one's work,
-    shared out without a loss.
+    Rows without an aim have memory in place of the cache, which shows what would be possible, or let the one process
+    have its threads on another core.
     """
     import augmentation  # not above: the second process imports this file anew, and would load torch and MONAI
 
@@ -44,7 +44,7 @@ def measured() -> list[tuple[str, float | None, float, float]]:
         slices = cache.prepared(folder / "cache", cases)
         resampled = cache.prepared(folder / "cache", cases, spacing_mm=(0.75, 0.75))
         memory, floats = cache.in_memory(slices), cache.in_memory(resampled)
-        one, two, ideal = cache.processes(folder, cases)
+        one, two, threads = cache.processes(folder, cases)
         return [
             ("read a slice: memcpy", 1 / 1.15, *cache.memcpy(slices)),
             ("read a slice, int16: blosc2, its defaults", 15, *cache.blosc2(slices, folder, as_nnunet=False)),
@@ -59,8 +59,8 @@ def measured() -> list[tuple[str, float | None, float, float]]:
             ("augment a slice: albumentations", 4, *augmentation.albumentations_against_ours()),
             ("augment a slice: MONAI", 10, *augmentation.monai_against_ours()),
             ("prepare a scan: scikit-image", 5, *preparing(folder)),
-            ("prepare 128 scans: one process, ours two", 1.7, one, two),
-            ("... half of one's processor time in place of ours", None, one, ideal),
+            ("prepare 128 scans: one process on one core, ours two on two", 1.7, one, two),
+            ("... one process on two cores, ours two", None, threads, two),
         ]
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from filelock import FileLock
 
 from spinelab.data.slices import build as build_module
 from spinelab.data.slices import digests as digests_module
+from spinelab.data.slices import filling as filling_module
 from spinelab.data.slices import workers as workers_module
 from spinelab.data.slices.build import build, cache_key
 from spinelab.data.slices.cache import Cache, Damaged
@@ -212,6 +214,22 @@ def test_a_damaged_cache_is_kept_until_there_is_a_new_one(cache, cases, labels, 
     rebuilt = build(cases, labels, preprocessing, cache.folder.parent, progress=False)
     assert len(Cache.open(rebuilt.folder, verify=True)) == len(cache)
     assert folders(cache.folder.parent) == [cache.folder.name]
+
+
+def test_a_disk_that_tells_only_later_that_it_is_full(cases, labels, preprocessing, tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left")
+
+    def fsync(handle: int, real=os.fsync) -> None:
+        real(handle) if threading.current_thread() is threading.main_thread() else full(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filling_module, "FLUSH", 1)
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(DataError, match="the disk is full"):
+            build(cases, labels, preprocessing, tmp_path, progress=False)
+    assert folders(tmp_path) == []
+    assert len(build(cases, labels, preprocessing, tmp_path, progress=False)) > 0
 
 
 def test_a_reader_keeps_its_pixels_when_the_cache_is_deleted(cache):

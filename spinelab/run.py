@@ -107,7 +107,7 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of checkpoints: `best.ckpt` by the monitor, `last.ckpt` and `previous.ckpt` to resume."""
+        """Folder of checkpoints: `best.ckpt` by the monitor, `last.ckpt`, and `previous.ckpt` until it is done."""
         return self.folder / "checkpoints"
 
     @contextmanager

@@ -81,7 +81,7 @@ def blosc2(cache: Cache, folder: Path, *, as_nnunet: bool, ours: Read | None = N
     blosc2.set_nthreads(1 if as_nnunet else before)
     kept = blosc2.open(path, mode="r", **({"dparams": {"nthreads": 1}} if as_nnunet else {}))
     try:
-        return in_turns(copy(lambda row: kept[row]), copy(ours or cache.image), len(cache), 100)
+        return in_turns(copy(lambda row: kept[row]), copy(ours or cache.image), len(cache), 1000)
     finally:
         blosc2.set_nthreads(before)
 

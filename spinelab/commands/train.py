@@ -32,6 +32,7 @@ from spinelab.errors import JobsFailed
 from spinelab.groups import conf_dir
 from spinelab.run import Run
 from spinelab.run_state import run_state
+from spinelab.tasks.seal import PREVIOUS
 
 if TYPE_CHECKING:
     from spinelab.commands._checked import Fitted
@@ -71,6 +72,7 @@ def train(config: DictConfig) -> float:
         fitted = fit(ready, run)
         if fitted.main_process:  # with several processes each volume is still scored once
             (score if config.test else close)(fitted, run, seconds=time.monotonic() - started)
+            (run.checkpoints / PREVIOUS).unlink(missing_ok=True)  # a third of the disk, and what is done never goes on
             print(f"run: {run.folder}")
     return fitted.val_dice
 

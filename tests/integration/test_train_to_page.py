@@ -42,6 +42,7 @@ def test_a_run_leaves_what_the_design_promises(finished):
     run, _ = finished
     wanted = ("config.yaml", "split.json", "environment.json", "metrics.csv", "cases.parquet", "checkpoints/best.ckpt")
     assert all((run.folder / name).is_file() for name in wanted)
+    assert {path.name for path in run.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
     assert list(run.folder.rglob("*.wandb")), "an offline W&B run"
     assert len(pd.read_csv(run.metrics)) == EPOCHS
     split = json.loads(run.split.read_text())

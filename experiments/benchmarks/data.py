@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import cache
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +35,8 @@ def measured() -> list[tuple[str, float | None, float, float]]:
     Rows without an aim have memory in place of the cache, which shows what would be possible, or let the one process
     have its threads on another core.
     """
-    import augmentation  # not above: the second process imports this file anew, and would load torch and MONAI
+    import augmentation  # not above: the second process imports this file anew, as it does the light `spinelab`,
+    import cache  # and would load torch, MONAI and more than a user's
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -118,17 +118,17 @@ def thick(folder: Path) -> tuple[float, float]:
     return naive(prepared(folder / "3d" / "cache", cases), cases)
 
 
-def processes(folder: Path, cases: Sequence[Case], rounds: int = 3) -> tuple[float, float, float]:
-    """Preparing, resampled to 0.4 mm: one process on one core, two on two, one on two; their start included.
+def processes(folder: Path, cases: Sequence[Case], turns: int, rounds: int = 3) -> tuple[float, float, float]:
+    """Preparing so many times the cases, resampled to 0.4 mm: one process on one core, two on two, one on two.
 
-    A single process has a core of its own, or both: its threads take checksums and wait for the disk beside its work.
-    It needs two idle cores, and begins each build with an idle disk: what an earlier one left to be written would count
-    here. Where there is less work than this, a build takes one process by itself.
+    The start of the second process is included. A single one has one core, or both: its threads take checksums and wait
+    for the disk beside its work. It needs two idle cores, and begins each build with an idle disk: what an earlier one
+    left to be written would count here. Where there is little work a build takes one process by itself.
     """
     cores = sorted(os.sched_getaffinity(0))[:2]
     ways = {"one on one": (1, cores[:1]), "two on two": (2, cores), "one on two": (1, cores)}
     times: dict[str, list[float]] = {way: [] for way in ways}
-    cases = [replace(case, name=f"{case.name}-{turn}") for turn in range(4) for case in cases]  # work of ten seconds
+    cases = [replace(case, name=f"{case.name}-{turn}") for turn in range(turns) for case in cases]
     for number in range(rounds):
         for way, (workers, allowed) in ways.items():
             os.sync()
@@ -180,7 +180,7 @@ def main() -> None:
             "slice: nibabel, .nii.gz of 12 slices": naive(cache, cases),
             "slice: nibabel, .nii.gz of 120 slices": thick(folder),
         }
-        one, two, threads = processes(folder, cases)
+        one, two, threads = processes(folder, cases, turns=4)
         measured |= {"prepare: one process, one core": (one, two), "the same, two cores": (threads, two)}
     for what, (peer, ours) in measured.items():
         table.add_row(what, f"{peer:.2e}", f"{ours:.2e}", f"{peer / ours:.2f}")

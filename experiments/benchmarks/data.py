@@ -32,8 +32,7 @@ def preparing(folder: Path, rounds: int = 5) -> tuple[float, float]:
 def measured() -> list[tuple[str, float | None, float, float]]:
     """What, the smallest ratio aimed at, seconds of the peer and of ours.
 
-    Rows without an aim have memory in place of the cache, which shows what would be possible, or let the one process
-    have its threads on another core.
+    Rows without an aim have memory in place of the cache, which shows what would be possible, or vary the row above.
     """
     import augmentation  # not above: the second process imports this file anew, as it does the light `spinelab`,
     import cache  # and would load torch, MONAI and more than a user's
@@ -44,7 +43,7 @@ def measured() -> list[tuple[str, float | None, float, float]]:
         slices = cache.prepared(folder / "cache", cases)
         resampled = cache.prepared(folder / "cache", cases, spacing_mm=(0.75, 0.75))
         memory, floats = cache.in_memory(slices), cache.in_memory(resampled)
-        one, two, threads = cache.processes(folder, cases)
+        few, many = (cache.processes(folder, cases, turns) for turns in (4, 14))
         return [
             ("read a slice: memcpy", 1 / 1.15, *cache.memcpy(slices)),
             ("read a slice, int16: blosc2, its defaults", 15, *cache.blosc2(slices, folder, as_nnunet=False)),
@@ -59,8 +58,9 @@ def measured() -> list[tuple[str, float | None, float, float]]:
             ("augment a slice: albumentations", 4, *augmentation.albumentations_against_ours()),
             ("augment a slice: MONAI", 10, *augmentation.monai_against_ours()),
             ("prepare a scan: scikit-image", 5, *preparing(folder)),
-            ("prepare 128 scans: one process on one core, ours two on two", 1.7, one, two),
-            ("... one process on two cores, ours two", None, threads, two),
+            ("prepare 448 scans (SPIDER has 447): one process on one core, ours two on two", 1.7, *many[:2]),
+            ("... 128 scans", None, *few[:2]),
+            ("... 128 scans, one process on both cores", None, few[2], few[1]),
         ]
 
 

@@ -93,6 +93,8 @@ def _open(pair: Comparison, table: Table, pairs: int, within: bool) -> str:
     noise = " It is within seed noise, too." if within else ""
     if pair.p < ALPHA <= pair.adjusted:
         return f"{said}. Alone the pair would count (p = {p_value(pair.p)}), among {pairs} pairs it does not.{noise}"
+    if pair.adjusted < ALPHA:
+        return f"{said}. The test, which goes by ranks, sees a difference; the interval of the mean holds 0.{noise}"
     if pair.needed is not None and pair.needed > pair.difference.n:
         return f"{said}. About {pair.needed:,} persons would be needed for a difference of this size.{noise}"
     return f"{said}.{noise}"

@@ -110,6 +110,18 @@ def test_nothing_is_said_of_rows_that_do_not_compare(write_run, tmp_path):
     assert said(tmp_path) == []
 
 
+def test_a_test_and_an_interval_that_disagree_are_told(write_run, tmp_path):
+    """Nearly all persons are a little better with A, one is much worse: by ranks a difference, in the mean none."""
+    difference = np.full(30, 0.01) + NOISE[:, 0] / 10
+    difference[0] = -0.4
+    write_run("A", rows=scores(BASE + difference))
+    write_run("B", rows=scores(BASE))
+    (pair,) = [sentence for sentence in said(tmp_path) if "cannot be told apart" in sentence]
+    assert (
+        "adjusted p <0.001. The test, which goes by ranks, sees a difference; the interval of the mean holds 0" in pair
+    )
+
+
 def test_equal_rows(write_run, tmp_path):
     write_run("A", rows=scores(BASE))
     write_run("B", rows=scores(BASE))

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from spinelab.losses.deep_supervision import DeepSupervision
 from spinelab.tasks.fine_tuning import OptimizerFactory, encoder_of, optimizer_with_rates
+from spinelab.tasks.fused import clip_gradients, fused
 from spinelab.types import Batch
 
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
@@ -88,13 +89,22 @@ class SegmentationTask(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimizer over the parameters that are not frozen, and its schedule by step."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        factory = fused(self.optimizer, self.device)
         if self.encoder_lr in (0, 1):
-            optimizer = self.optimizer(trained)
+            optimizer = factory(trained)
         else:
-            slower = encoder_of(self.network).parameters()
-            optimizer = optimizer_with_rates(self.optimizer, trained, slower, self.encoder_lr)
+            optimizer = optimizer_with_rates(factory, trained, encoder_of(self.network).parameters(), self.encoder_lr)
         schedule = self.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer says, for fused optimizers too."""
+        clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val or 0.0, gradient_clip_algorithm)
 
     def _training_loss(self, image: Tensor, mask: Tensor) -> Tensor:
         if hasattr(self.network, "training_loss"):

@@ -32,6 +32,7 @@ from rich.table import Table
 from spinelab import build
 from spinelab.config import compose_config
 from spinelab.run import Run
+from spinelab.tasks.fused import fused
 
 SMALL = [
     "model.base=4", "model.dropout=0", "augmentation=none", "trainer=cpu", "loader.num_workers=0",
@@ -82,7 +83,7 @@ def peer(folder: Path, epochs: int) -> list[float]:
     """Milliseconds a step of a plain loop over the same parts, epoch by epoch."""
     config, _, data = prepared(folder, epochs, SMALL)
     task = build.task(config, build.labels(config))
-    optimizer = task.optimizer(task.parameters())
+    optimizer = fused(task.optimizer, task.device)(task.parameters())  # so that only the stack differs
     loader, starts = data.train_dataloader(), []
     schedule = task.scheduler(optimizer, epochs * len(loader))
     task.train()
@@ -114,7 +115,7 @@ def preset_step(fast: bool, steps: int) -> float:
     """Milliseconds a step (forward, backward, AdamW) of U-Net on resnet18, with the preset or in plain float32."""
     config = compose_config(["encoder=resnet18", "trainer=cpu", f"trainer.channels_last={fast}"])
     task = build.task(config, build.labels(config))
-    optimizer = task.optimizer(task.parameters())
+    optimizer = (fused(task.optimizer, task.device) if fast else task.optimizer)(task.parameters())
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(8, 1, 256, 320, generator=generator).to(memory_format=task.memory_format)
     mask = torch.randint(0, build.labels(config).count, (8, 256, 320), generator=generator)

@@ -8,6 +8,7 @@ medians over the rounds are printed with their ratio.
    callback stack, the metrics file and an offline W&B run. Validation is left out of both. Epochs have 68 steps; what
    ours does between them (checkpoint, metrics file, loader) is counted.
 2. Preset: U-Net on resnet18, 8 x 1 x 256 x 320. Peer: float32, contiguous. Ours: `trainer=cpu`.
+3. Of it the optimizer: AdamW's step over the same weights. Peer: torch's default. Ours: fused.
 """
 
 from __future__ import annotations
@@ -131,6 +132,21 @@ def preset_step(fast: bool, steps: int) -> float:
     return 1000 * statistics.median(seconds[1:])
 
 
+def optimizer_step(quick: bool, steps: int = 10) -> float:
+    """Milliseconds of AdamW's step alone over the weights of U-Net on resnet18."""
+    config = compose_config(["encoder=resnet18", "trainer=cpu"])
+    task = build.task(config, build.labels(config))
+    optimizer = (fused(task.optimizer, task.device) if quick else task.optimizer)(task.parameters())
+    for weights in task.parameters():
+        weights.grad = torch.ones_like(weights)
+    seconds = []
+    for _ in range(steps + 1):
+        begin = time.perf_counter()
+        optimizer.step()
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds[1:])
+
+
 def main() -> None:
     """Measure in turns and print peer, ours, ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -142,6 +158,7 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     small: list[tuple[float, float]] = []
     large: list[tuple[float, float]] = []
+    steps: list[tuple[float, float]] = []
     threads = torch.get_num_threads()
     for number in track(range(options.rounds), description="measuring", transient=True):
         torch.set_num_threads(1)
@@ -149,6 +166,7 @@ def main() -> None:
             order = (peer, ours) if number % 2 else (ours, peer)  # neither always finds the warm processor
             times = {f: f(Path(folder) / f.__name__, options.epochs) for f in order}
         small += list(zip(times[peer], times[ours], strict=True))
+        steps.append((optimizer_step(False), optimizer_step(True)))
         torch.set_num_threads(threads)
         large.append((preset_step(False, options.preset_steps), preset_step(True, options.preset_steps)))
     table = Table(title="ms a step, medians", title_justify="left")
@@ -157,6 +175,7 @@ def main() -> None:
     for name, rounds in (
         ("whole stack, 1 thread", small),
         (f"cpu preset, {threads} threads", large),
+        ("a fused step of AdamW, 1 thread", steps),
     ):
         theirs, mine = (statistics.median(values) for values in zip(*rounds, strict=True))
         table.add_row(

@@ -1,4 +1,4 @@
-"""Optimizers that go over the weights once: a step of AdamW then takes a third of the time on a processor."""
+"""Optimizers that go over the weights once, which takes half of the time on a processor."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -43,12 +44,15 @@ def take_over(jobs: Iterable[StudyJob], top: Path) -> None:
         jobs: Of one study.
         top: Folder of all studies' runs.
     """
+    taken = Counter[tuple[str, str, Path]]()
     for job in jobs:
         if job.state().name in ("done", "fitted", "running"):
             continue
         source = next((run for run in _elsewhere(job, top) if _same(run, job)), None)
         if source is not None and _copied(source, job):
-            print(f"{job.row} on {job.data}: not trained again, {source.folder} is the same run")
+            taken[job.row, job.data, source.folder.parents[1]] += 1
+    for (row, data, study), count in taken.items():
+        print(f"{row} on {data}: {count} run{'s' * (count > 1)} copied from {study}, not trained again")
 
 
 def _elsewhere(job: StudyJob, top: Path) -> list[Run]:

@@ -46,7 +46,7 @@ def test_a_second_study_copies_what_is_the_same_run_and_trains_the_rest(base, ca
     assert main(["run", study("second", base, rows)]) == 0
     out = capsys.readouterr().out
     assert out.count("not trained again") == 2
-    assert "Ronneberger on discs: not trained again, runs/first/smoke/discs/U-Net-" in out
+    assert "Ronneberger on discs: 1 run copied from runs/first/smoke, not trained again" in out
     assert "discs: 3 of 3 runs are done" in out
 
     after = folders("second")

@@ -128,7 +128,7 @@ class Run:
                 raise RunBusy("another process trains this run", "wait for it, or stop it", self.folder) from error
             except OSError:
                 pass  # a file system without locks
-            for folder in (self.folder, self.checkpoints):
+            for folder in (self.folder, self.checkpoints, self.folder / "panels"):
                 sweep(folder)
             yield
 

@@ -199,3 +199,15 @@ def test_temporary_files_of_killed_processes_are_swept_and_nothing_else(tmp_path
         left.write_bytes(b"half a checkpoint")
     assert sweep(tmp_path) == [left]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "best.ckpt", LAST]
+
+
+def test_who_takes_up_a_run_clears_its_folder_its_checkpoints_and_its_panels(tmp_path):
+    run = Run(tmp_path / "run", "1a2b3c4d")
+    kept = [run.metrics, run.checkpoints / LAST, run.folder / "panels" / "sub-01.png"]
+    left = [path.with_name(f".{path.name}.abcd_123") for path in kept]
+    for path in (*kept, *left):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with run.alone():
+        assert all(path.exists() for path in kept)
+        assert not any(path.exists() for path in left)

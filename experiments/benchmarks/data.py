@@ -58,9 +58,10 @@ def measured() -> list[tuple[str, float | None, float, float]]:
             ("augment a slice: albumentations", 4, *augmentation.albumentations_against_ours()),
             ("augment a slice: MONAI", 10, *augmentation.monai_against_ours()),
             ("prepare a scan: scikit-image", 5, *preparing(folder)),
-            ("prepare 448 scans (SPIDER has 447): one process on one core, ours two on two", 1.7, *many[:2]),
-            ("... 128 scans", None, *few[:2]),
-            ("... 128 scans, one process on both cores", None, few[2], few[1]),
+            ("prepare 128 scans: one process, ours two", 1.7, few[2], few[1]),
+            ("... one process on one core", None, *few[:2]),
+            ("... 448 scans (SPIDER has 447)", None, many[2], many[1]),
+            ("... 448 scans, one process on one core", None, *many[:2]),
         ]
 
 

@@ -6,17 +6,19 @@ import glob
 import json
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
+from spinelab.config import resolved
 from spinelab.errors import RunBusy, RunError
 from spinelab.files import copy_atomically, write_atomically
 from spinelab.run import Run
 from spinelab.run_state import run_state, write_state
+from spinelab.tasks.seal import intact
 
 if TYPE_CHECKING:
     from spinelab.sweeps.study import StudyJob
@@ -48,9 +50,13 @@ def take_over(jobs: Iterable[StudyJob], top: Path) -> None:
     for job in jobs:
         if job.state().name in ("done", "fitted", "running"):
             continue
-        source = next((run for run in _elsewhere(job, top) if _same(run, job)), None)
-        if source is not None and _copied(source, job):
-            taken[job.row, job.data, source.folder.parents[1]] += 1
+        for source in _elsewhere(job, top):
+            try:
+                if _same(source, job) and _copied(source, job):
+                    taken[job.row, job.data, source.folder.parents[1]] += 1
+                    break
+            except (OSError, ValueError, YAMLError, RunError) as error:
+                print(f"{source.folder} is not copied, as a file of it is damaged: {str(error).splitlines()[0]}")
     for (row, data, study), count in taken.items():
         print(f"{row} on {data}: {count} run{'s' * (count > 1)} copied from {study}, not trained again")
 
@@ -64,8 +70,7 @@ def _elsewhere(job: StudyJob, top: Path) -> list[Run]:
 
 def _same(run: Run, job: StudyJob) -> bool:
     """Whether what the hash leaves out, and scores depend on, is the same."""
-    theirs = OmegaConf.to_container(run.config(), resolve=True)
-    assert isinstance(theirs, dict)
+    theirs = resolved(run.config())
     return all(theirs.get(key) == job.config.get(key) for key in ("data", "scoring"))
 
 
@@ -73,8 +78,10 @@ def _copied(source: Run, job: StudyJob) -> bool:
     """Copy a run, its table of cases last, since that is what makes it done; False if another process works there."""
     target = job.run
     files = [path for path in source.folder.rglob("*") if path.relative_to(source.folder).parts[0] not in OWN]
-    with suppress(RunError):  # a technique without a network has no weights
+    if not job.config.get("classical"):  # a technique without a network has no weights
         files.append(source.weights())
+        if intact(files[-1]) is False:
+            raise RunError("its checkpoint is not what was written", "train it again", files[-1])
     try:
         with target.alone():
             for path in filter(Path.is_file, files):

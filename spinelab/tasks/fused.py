@@ -19,8 +19,7 @@ KINDS = ("fused", "foreach", "capturable", "differentiable")
 def fused(factory: OptimizerFactory, device: torch.device) -> OptimizerFactory:
     """The same optimizer with torch's fused kernels, where it has them and the weights lie on a processor.
 
-    On a GPU torch's own choice is about as fast, and a fused optimizer does not go with the scaled gradients of
-    float16 where they are clipped.
+    On a GPU torch chooses: a fused optimizer does not go with the scaled gradients of float16 where they are clipped.
 
     Args:
         factory: Parameters -> optimizer; it is left alone if it says itself which kernels to use.

@@ -90,3 +90,17 @@ def test_a_copy_that_was_cut_short_is_made_again(base, capsys):
     assert main(["run", second]) == 0
     assert "not trained again" in capsys.readouterr().out
     assert run_state(folder).name == "done"
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "environment.json", "cases.parquet", "checkpoints/best.ckpt"])
+def test_a_run_with_a_damaged_file_is_trained_instead_of_copied(base, capsys, file):
+    assert main(["run", study("first", base, {"U-Net": ROWS["U-Net"]})]) == 0
+    damaged = folders("first")["U-Net"] / file
+    content = damaged.read_bytes()
+    damaged.write_bytes(b"{:" + content[2:])
+    capsys.readouterr()
+    assert main(["run", study("second", base, {"again": ROWS["U-Net"]})]) == 0
+    out = capsys.readouterr().out
+    assert "is not copied, as a file of it is damaged" in out
+    assert "not trained again" not in out
+    assert run_state(folders("second")["again"]).name == "done"

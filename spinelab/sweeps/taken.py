@@ -80,7 +80,7 @@ def _copied(source: Run, job: StudyJob) -> bool:
     files = [path for path in source.folder.rglob("*") if path.relative_to(source.folder).parts[0] not in OWN]
     if not job.config.get("classical"):  # a technique without a network has no weights
         files.append(source.weights())
-        if intact(files[-1]) is False:
+        if not intact(files[-1]):
             raise RunError("its checkpoint is not what was written", "train it again", files[-1])
     try:
         with target.alone():

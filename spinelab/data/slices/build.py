@@ -106,7 +106,7 @@ def cache_key(
         cases: The cases.
         labels: Their classes.
         preprocessing: What is done to them.
-        checksum: SHA-256 of a file, called from several threads.
+        checksum: Checksum of a file, called from several threads.
 
     Raises:
         DataError: Files cannot be read; all of them are listed.

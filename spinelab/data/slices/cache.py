@@ -7,7 +7,7 @@ A cache is a folder whose name is a hash over everything that its pixels depend 
           slices.parquet   one row a slice: volume, slice, offset (in pixels), height, width, and how many pixels
                            each class has (pixels_0 is background)
           volumes.json     one entry a volume: name, person, site, group, spacing, intensity, number of slices
-          meta.json        key, versions, types, classes, size and SHA-256 of the other files, and its own SHA-256
+          meta.json        key, versions, types, classes, size and checksum of the other files, and its own SHA-256
 
 Images are kept as `prepare_case` returns them, before normalisation: integers take half the space of floats, and the
 intensity that belongs to a volume is applied when a slice is drawn.
@@ -36,7 +36,7 @@ from spinelab.errors import ConfigError, DataError
 
 __all__ = ["Cache", "Damaged", "VolumeInfo", "digest"]
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the files below, or the meaning of what `prepare_case` returns, change."""
 
 IMAGES, MASKS, SLICES, VOLUMES, META = "images.bin", "masks.bin", "slices.parquet", "volumes.json", "meta.json"
@@ -89,7 +89,7 @@ class Cache:
             folder: A cache folder, as `build` makes it.
             verify: Also compare the checksums of the pixel files. Their sizes and the checksums of the small files
                 are always compared.
-            checksum: SHA-256 of a file; `Digests.of` does not read a file that is unchanged since it last did.
+            checksum: Checksum of a file; `Digests.of` does not read a file that is unchanged since it last did.
 
         Raises:
             Damaged: The folder is missing, incomplete or damaged.
@@ -155,8 +155,8 @@ class Cache:
 
 
 def file_facts(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Name -> size in bytes and SHA-256, for `meta.json`."""
-    return {path.name: {"bytes": path.stat().st_size, "sha256": digest(path)} for path in paths}
+    """Name -> size in bytes and checksum, for `meta.json`."""
+    return {path.name: {"bytes": path.stat().st_size, "xxh3_128": digest(path)} for path in paths}
 
 
 def volumes_json(volumes: Iterable[VolumeInfo]) -> str:
@@ -188,5 +188,5 @@ def _check_files(
         path, expected = folder / name, facts[name]
         if (size := path.stat().st_size) != expected["bytes"]:
             raise ValueError(f"{name} has {size} bytes and should have {expected['bytes']}")
-        if (verify or name in (SLICES, VOLUMES)) and checksum(path) != expected["sha256"]:
+        if (verify or name in (SLICES, VOLUMES)) and checksum(path) != expected["xxh3_128"]:
             raise ValueError(f"{name} does not have the checksum it was written with")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from xxhash import xxh3_128
 
 from spinelab.data.slices.parts import Part, storage_type
 
 PIECE = 1 << 20
 """Pixels that are converted at a time."""
-WAITING = 8
-"""Slices that may wait in memory for their checksum."""
 FLUSH = 1 << 26
 """Bytes after which the disk is asked to write what it was given."""
 
@@ -63,7 +60,7 @@ class Filling:
                 self._masks.append(slice_)
 
     def close(self) -> dict[str, dict[str, Any]]:
-        """Finish the files; name -> bytes and SHA-256."""
+        """Finish the files; name -> bytes and checksum."""
         return {pixels.path.name: pixels.close() for pixels in (self._images, self._masks)}
 
     def abandon(self) -> None:
@@ -74,24 +71,21 @@ class Filling:
 
 
 class _Pixels:
-    """A file of pixels of one type, whose checksum a thread takes beside the writing, while another waits for the disk.
+    """A file of pixels of one type, with its checksum; a thread waits for the disk beside the writing.
 
     Not a memory map: on a full disk that ends the process by a signal, while a write raises `OSError`.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
         self.path, self.dtype, self._bytes = path, dtype, 0
-        self._file, self._sum = path.open("wb"), hashlib.sha256()
-        self._thread, self._disk = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._summed = deque[Future[None]]()
+        self._file, self._sum = path.open("wb"), xxh3_128()
+        self._disk = ThreadPoolExecutor(1)
         self._flushed: Future[Any] = self._disk.submit(int)
         self._due = FLUSH
 
     def append(self, pixels: np.ndarray[Any, Any]) -> None:
         piece = np.ascontiguousarray(pixels, dtype=self.dtype).data.cast("B")
-        if len(self._summed) == WAITING:
-            self._summed.popleft().result()
-        self._summed.append(self._thread.submit(self._sum.update, piece))
+        self._sum.update(piece)
         self._file.write(piece)
         self._bytes += len(piece)
         if self._bytes >= self._due and self._flushed.done():  # not all at the end, while every core waits
@@ -99,11 +93,10 @@ class _Pixels:
             self._flushed, self._due = self._disk.submit(os.fsync, self._file.fileno()), self._bytes + FLUSH
 
     def close(self) -> dict[str, Any]:
-        self._thread.shutdown()
         self._disk.shutdown()
         self._file.close()
         self._flushed.result()  # the system tells a failed write once: to this call, not to a later one
-        return {"bytes": self._bytes, "sha256": self._sum.hexdigest()}
+        return {"bytes": self._bytes, "xxh3_128": self._sum.hexdigest()}
 
     def converted(self, dtype: np.dtype[Any]) -> _Pixels:
         """The same pixels in a file of another type, which takes this one's place."""

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from spinelab.data.slices.info import VolumeInfo
-from spinelab.data.slices.storage import write_npy
 from spinelab.data.volumes.prepare import PreparedVolume, Preprocessing, prepare_case
 from spinelab.errors import DataError, SpinelabError
 from spinelab.types import Case, LabelMap
@@ -28,7 +27,7 @@ class Part:
 
     Attributes:
         info: The volume's entry in `volumes.json`.
-        stem: Its pixels lie in ``<stem>.image.npy`` and ``<stem>.mask.npy``, (S, H, W, C) and (S, H, W).
+        stem: Its pixels lie in ``<stem>.image`` and ``<stem>.mask``, (S, H, W, C) and (S, H, W), without a header.
         usable: Positions of these S slices in the volume.
         shape: S, H, W, C.
         dtype: Type of the image.
@@ -47,9 +46,20 @@ class Part:
     pixels: np.ndarray[Any, Any]
 
     def take(self, kind: Kind) -> Iterator[np.ndarray[Any, Any]]:
-        """The parked slices, one by one; their file is deleted after the last, so that the disk holds them once."""
-        path = Path(f"{self.stem}.{kind}.npy")
-        yield from np.load(path, mmap_mode="r", allow_pickle=False)
+        """The parked slices, each in the same array, so good until the next is asked for.
+
+        Their file is deleted after the last, so that the disk holds them once.
+
+        Raises:
+            OSError: The file is shorter than it was.
+        """
+        path = Path(f"{self.stem}.{kind}")
+        slice_ = np.empty(self.shape[1:], self.dtype) if kind == "image" else np.empty(self.shape[1:3], np.uint8)
+        with path.open("rb") as file:  # not a memory map, whose pages cost more than the copy
+            for _ in range(self.shape[0]):
+                if file.readinto(slice_.data.cast("B")) != slice_.nbytes:
+                    raise OSError(f"{path} ends early")
+                yield slice_
         path.unlink()
 
 
@@ -73,9 +83,11 @@ def prepare_part(case: Case, position: int, labels: LabelMap, preprocessing: Pre
 
 def _park(case: Case, volume: PreparedVolume, mask: np.ndarray[Any, Any], classes: int, stem: Path) -> Part:
     usable = np.flatnonzero(volume.usable)
-    image, mask = volume.image[usable], mask[usable]
-    write_npy(Path(f"{stem}.image.npy"), image)
-    write_npy(Path(f"{stem}.mask.npy"), mask)
+    image = volume.image
+    if len(usable) < len(mask):
+        image, mask = image[usable], mask[usable]
+    for kind, array in (("image", image), ("mask", mask)):
+        Path(f"{stem}.{kind}").write_bytes(np.ascontiguousarray(array).data.cast("B"))
     depth, row, column = (float(step) for step in volume.geometry.spacing)
     info = VolumeInfo(
         name=case.name,

@@ -1,4 +1,4 @@
-"""Bytes on disk: arrays that are written whole or fail loudly, and what is done when the disk is full."""
+"""What a cache needs of its disk, and what is done when that is full."""
 
 from __future__ import annotations
 
@@ -8,28 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from spinelab.errors import DataError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REMEDY = "free some space, or put the caches on another disk (paths.cache=..., or the variable SPINELAB_CACHE)"
-
-
-def write_npy(path: Path, array: np.ndarray[Any, Any]) -> None:
-    """Write one C-ordered ``.npy`` file.
-
-    Not through a memory map: on a full disk that ends the process by a signal, while this raises `OSError`.
-
-    Raises:
-        OSError: The disk is full, among others.
-    """
-    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-        file.write(np.ascontiguousarray(array).data.cast("B"))
 
 
 def sync(path: Path) -> None:

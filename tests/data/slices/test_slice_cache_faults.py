@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from spinelab.data.slices import workers as workers_module
 from spinelab.data.slices.build import build, cache_key
 from spinelab.data.slices.cache import Cache, Damaged
 from spinelab.data.slices.digests import Digests
+from spinelab.data.slices.parts import prepare_part
 from spinelab.errors import DataError
 
 FORK = multiprocessing.get_context("fork")
@@ -177,6 +179,13 @@ def test_a_really_full_disk(make_case, labels, preprocessing, small_disk, monkey
     assert len(Cache.open(good.folder, verify=True)) == 2
 
 
+def test_a_parked_case_that_lost_its_end_is_refused(cases, labels, preprocessing, tmp_path):
+    part = prepare_part(cases[0], 0, labels, preprocessing, tmp_path)
+    os.truncate(tmp_path / "000000.image", (tmp_path / "000000.image").stat().st_size - 1)
+    with pytest.raises(OSError, match="ends early"):
+        deque(part.take("image"))
+
+
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
 def test_a_read_only_folder(cases, labels, preprocessing, tmp_path, monkeypatch, code):
     root = tmp_path / "cache"
@@ -277,7 +286,7 @@ def test_digests_read_a_file_once(tmp_path, monkeypatch):
     path = tmp_path / "scan"
     path.write_bytes(b"abc")
     first = Digests(tmp_path)
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
+    expected = "06b05ab6733a618578af5f94892f3950"  # XXH3_128bits of "abc" with seed 0
     assert first.of(path) == first.of(path) == expected
     assert first.read == 1
     first.save()
@@ -303,9 +312,9 @@ def test_digests_do_not_remember_what_was_just_written(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": [1, 2, 3]}', "\x00"])
 def test_a_damaged_table_of_digests_is_ignored(tmp_path, text):
-    (tmp_path / "digests.json").write_text(text)
+    (tmp_path / digests_module.NAME).write_text(text)
     (path := tmp_path / "scan").write_bytes(b"abc")
-    assert Digests(tmp_path).of(path).startswith("ba7816bf")
+    assert Digests(tmp_path).of(path).startswith("06b05ab6")
 
 
 SCRIPT = """

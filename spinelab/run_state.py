@@ -31,7 +31,7 @@ class RunState:
         name: queued (nothing is there yet), running, interrupted (its process is gone; the same command goes on),
             failed, pruned (a search gave it up), fitted (trained, its test persons not scored) or done.
         reason: Why it failed or was given up.
-        val_dice: Best validation Dice, of a run that ended.
+        val_dice: Best validation Dice, of a run that ended; None where nobody validates.
         seconds: That its training took, of a run that ended.
         epoch: Epochs that are written down, counted from 1; 0 before the first.
         host: Machine that runs it, or ran it last.
@@ -50,11 +50,11 @@ class RunState:
 def run_state(folder: Path) -> RunState:
     """The state of the run in a folder, which need not exist yet."""
     told, ended = _mapping(folder / "status.json"), _mapping(folder / "environment.json")
-    name = _name(folder, told)
+    name, dice = _name(folder, told), ended.get("val_dice")
     return RunState(
         name=name,
         reason=str(told.get("reason", "")) if name in ("failed", "pruned") else "",
-        val_dice=ended.get("val_dice"),
+        val_dice=None if dice != dice else dice,  # NaN
         seconds=ended.get("seconds"),
         epoch=_epochs(folder),
         host=str(told.get("host", "")),

@@ -82,6 +82,11 @@ def test_epochs_time_and_score_come_from_the_run_s_own_files(tmp_path):
     assert (state.epoch, state.val_dice, state.seconds) == (2, 0.5, 12.5)
 
 
+def test_a_run_that_nobody_validated_has_no_score(tmp_path):
+    (tmp_path / "environment.json").write_text('{"val_dice": NaN, "seconds": 12.5}')
+    assert run_state(tmp_path).val_dice is None
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null"])
 def test_a_damaged_file_is_no_state(tmp_path, content):
     (tmp_path / "status.json").write_text(content)

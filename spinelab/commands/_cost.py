@@ -35,7 +35,8 @@ class Cost:
         parameters: Trainable parameters.
         step: A training step on a batch of median slices, without loading it.
         epoch: All training slices once, and the validation slices at a third of a training step.
-        training: All epochs.
+        training: Until the first limit; None where there is none of epochs or steps.
+        until: That limit in words, ``50 epochs``.
         memory: Taken by network, optimizer and one batch: of the graphics card if it was timed on one, else of the
             process.
         device: What it was timed on.
@@ -49,7 +50,8 @@ class Cost:
     parameters: int
     step: float
     epoch: float
-    training: float
+    training: float | None
+    until: str
     memory: int
     device: str
 
@@ -69,22 +71,30 @@ def estimate(config: DictConfig, labels: LabelMap, examined: Sequence[Examined],
     step, memory, parameters, device = _time_steps(config, labels, (rows, columns))
     epoch = _batches(readable, split, "train", config) * step + _batches(readable, split, "val", config) * step / 3
     persons = len({one.case.person for one in examined})
-    epochs = int(config.trainer.get("max_epochs") or 0)
+    training, until = _first_limit(config, epoch, step)
     slices = sum(one.slices for one in readable)
     return Cost(
-        persons, len(readable), slices, (rows, columns), size, parameters, step, epoch, epoch * epochs, memory, device
+        persons, len(readable), slices, (rows, columns), size, parameters, step, epoch, training, until, memory, device
     )
 
 
-def describe(cost: Cost, epochs: int) -> str:
+def _first_limit(config: DictConfig, epoch: float, step: float) -> tuple[float | None, str]:
+    """Seconds of the training, and what ends it; Lightning knows no limit as None or -1."""
+    limits = [(config.trainer.get(f"max_{unit}"), unit, each) for unit, each in (("epochs", epoch), ("steps", step))]
+    told = [(count * each, f"{count} {unit}") for count, unit, each in limits if count is not None and count >= 0]
+    return min(told, default=(None, ""))
+
+
+def describe(cost: Cost) -> str:
     """The estimate in a few lines."""
     rows, columns = cost.slice_shape
     where = "graphics memory" if cost.device.startswith("cuda") else "memory"
+    whole = "" if cost.training is None else f", {_minutes(cost.training)} for {cost.until}"
     return (
         f"{cost.persons} persons, {cost.volumes} volumes, {cost.slices} slices, median slice {rows} x {columns}\n"
         f"training, as an estimate from at most {STEPS} steps on {cost.device}: "
         f"{cost.parameters / 1e6:.2f} M parameters, {cost.step:.3g} s a step, "
-        f"{_minutes(cost.epoch)} an epoch, {_minutes(cost.training)} for {epochs} epochs\n"
+        f"{_minutes(cost.epoch)} an epoch{whole}\n"
         f"cache on disk {cost.cache / 2**20:.1f} MiB, {where} {cost.memory / 2**20:.0f} MiB"
     )
 

@@ -141,7 +141,7 @@ def _cost(config: DictConfig, labels: LabelMap, examined: list[Examined], split:
         return None
     if cost is None:
         return None
-    print(describe(cost, int(config.trainer.get("max_epochs") or 0)))
+    print(describe(cost))
     return asdict(cost)
 
 

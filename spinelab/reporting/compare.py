@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from spinelab.files import replacing, write_atomically
+from spinelab.reporting.facts import facts
 from spinelab.reporting.figures import box_figure_png
 from spinelab.reporting.groups import group_runs
 from spinelab.reporting.page import make_page
@@ -36,7 +37,7 @@ def compare(paths: Iterable[Path | str], out: Path, journal: Path | None = None)
     groups = group_runs(results)
     tables = make_tables(groups)
     page = make_page(results, groups, tables, out, journal)  # first: what fails here leaves an older comparison whole
-    write_atomically(out / "table.md", to_markdown(tables))
+    write_atomically(out / "table.md", to_markdown(tables, facts(results, groups)))
     write_atomically(out / "table.tex", to_latex(tables))
     frames = {"table": to_frame(tables), "comparisons": comparisons_frame(tables), "ranks": ranks_frame(tables)}
     for name, frame in frames.items():

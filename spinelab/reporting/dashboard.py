@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from spinelab.reporting.facts import facts
 from spinelab.reporting.groups import Group, find_problems
 from spinelab.reporting.results import Results
 from spinelab.reporting.tables import Table
@@ -56,7 +57,7 @@ def make_report(
     panels = [*_curves(wr, results), *(_bars(wr, cls) for cls in _classes(results))]
     blocks = [
         *warning,
-        wr.MarkdownBlock(text=to_markdown(tables)),
+        wr.MarkdownBlock(text=to_markdown(tables, facts(results, groups))),
         wr.H2("Curves"),
         wr.PanelGrid(runsets=[runs], panels=panels),
         wr.H2("Cases"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from spinelab.reporting import words, writers
+from spinelab.reporting.facts import facts
 from spinelab.reporting.figures import agreement_figure, cloud_figure, colours, curve_figure, rank_figure, site_figure
 from spinelab.reporting.gallery import make_gallery
 from spinelab.reporting.groups import Group, find_problems
@@ -63,27 +64,6 @@ def make_page(
     )
 
 
-def facts(results: Results, groups: tuple[Group, ...]) -> dict[str, str]:
-    """What a reader asks first: data, protocol, split, persons, seeds, budget, machine."""
-    runs = results.runs
-    sides = {side: [len(run.split[side]) for run in runs if side in run.split] for side in ("train", "val", "test")}
-    persons = [f"{_range(counts)} {side}" for side, counts in sides.items() if counts]
-    scored = len(frozenset().union(*({(str(g.runs[0]["dataset"]), p) for p in g.persons} for g in groups)))
-    named = {
-        "Data set": [run["dataset"] for run in runs],
-        "Protocol": [run["protocol"] for run in runs],
-        "Split": [run["split_hash"] for run in runs],
-        "Persons": [" / ".join([*persons, f"{scored} scored in all"])],
-        "Folds": [run["fold"] for run in runs],
-        "Seeds": [run["seed"] for run in runs],
-        "Runs": [len(runs)],
-        "Budget": [f"{epochs} epochs" for run in runs if (epochs := run.setting("trainer.max_epochs")) is not None],
-        "Machine": [machine for run in runs if (machine := _machine(run.environment))],
-        "Code": [str(run.environment["commit"])[:12] for run in runs if run.environment.get("commit")],
-    }
-    return {name: _listed(values) for name, values in named.items() if values}
-
-
 def _searches(journal: Path | None) -> list[tuple[Any, list[tuple[str, Markup]]]]:
     """Each study of a search with its figures."""
     if journal is None:
@@ -95,20 +75,6 @@ def _searches(journal: Path | None) -> list[tuple[Any, list[tuple[str, Markup]]]
 
 def _models(count: int) -> str:
     return "1 model" if count == 1 else f"{count} models"
-
-
-def _machine(environment: Mapping[str, Any]) -> str:
-    cores = f"{environment['cores']} cores" if environment.get("cores") else ""
-    return ", ".join(str(part) for part in (environment.get("gpu"), environment.get("processor"), cores) if part)
-
-
-def _listed(values: list[Any], most: int = 5) -> str:
-    distinct = sorted(set(values))
-    return ", ".join(map(str, distinct[:most])) + (f" and {len(distinct) - most} more" if len(distinct) > most else "")
-
-
-def _range(counts: list[int]) -> str:
-    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
 
 
 def _drawn(figures: Iterable[tuple[str, go.Figure | None]]) -> list[tuple[str, Markup]]:

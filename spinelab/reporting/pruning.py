@@ -22,8 +22,8 @@ from spinelab.reporting.curves import (
     to_html,
     to_markdown,
 )
+from spinelab.reporting.facts import facts
 from spinelab.reporting.groups import Group, find_problems, group_runs
-from spinelab.reporting.page import facts
 from spinelab.reporting.results import Results
 from spinelab.reporting.statistics import MEAN, score_persons
 

@@ -10,7 +10,7 @@ import pytest
 from tests_shared import disc_overrides
 
 from spinelab.cli import main as spinelab
-from spinelab.commands._cost import estimate
+from spinelab.commands._cost import describe, estimate
 from spinelab.commands.doctor import main
 from spinelab.config import compose_config
 from spinelab.data.doctor.examine import Examined
@@ -75,6 +75,27 @@ def test_slices_of_validation_cost_less_than_slices_of_training(discs, tmp_path)
     assert cost is not None
     assert cost.epoch == pytest.approx(6 * cost.step + 6 * cost.step / 3)
     assert cost.cache == 3 * 12 * 256 * 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps", "until"),
+    [
+        (["trainer.max_epochs=3"], 3 * 6, "3 epochs"),
+        (["trainer.max_epochs=-1", "+trainer.max_steps=10"], 10, "10 steps"),
+        (["trainer.max_epochs=3", "+trainer.max_steps=10"], 10, "10 steps"),
+        (["trainer.max_epochs=3", "+trainer.max_steps=100"], 3 * 6, "3 epochs"),
+        (["trainer.max_epochs=-1"], None, ""),
+    ],
+)
+def test_a_training_costs_what_it_takes_until_its_first_limit(discs, tmp_path, overrides, steps, until):
+    config = compose_config([*disc_overrides(discs, tmp_path), "loader.batch_size=2", *overrides])
+    examined = [Examined(Case(p, p, ()), (), slice_shape=(16, 16), slices=12, pixel_bytes=2) for p in "ac"]
+    cost = estimate(config, LabelMap(("disc",)), examined, Split("x", 0, 0, ("a",), (), ("c",)))
+    assert cost is not None
+    assert cost.until == until
+    assert cost.training == (None if steps is None else pytest.approx(steps * cost.step))
+    assert (f" for {until}\n" in describe(cost)) == bool(until)
+    assert "-" not in describe(cost)
 
 
 @pytest.mark.parametrize(

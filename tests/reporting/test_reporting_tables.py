@@ -100,8 +100,8 @@ def test_rows_tested_on_other_persons_do_not_compete_and_are_marked(write_run, t
     tables = make_tables(group_runs(read_runs([tmp_path])))
     best = {row.group.label: row.cells[0].best for row in tables[0].rows}
     assert best == {"A": True, "B": False, "C": False}
-    assert re.search(r"\| C <sup>1</sup> \|", to_markdown(tables))
-    assert "<sup>1</sup> C: tested on other persons" in to_markdown(tables)
+    assert re.search(r"\| C <sup>1</sup> \|", to_markdown(tables, {}))
+    assert "<sup>1</sup> C: tested on other persons" in to_markdown(tables, {})
     assert "C$^{1}$" in to_latex(tables)
 
 
@@ -117,7 +117,7 @@ def test_persons_of_the_same_name_in_two_data_sets_are_not_paired(write_run, tmp
 
 
 def test_markdown_cells(tables):
-    text = to_markdown(tables)
+    text = to_markdown(tables, {})
     first = next(line for line in text.splitlines() if line.startswith("| Attention U-Net"))
     cell = first.split(" | ")[1]
     assert re.fullmatch(r"\*\*0\.\d{3}\*\*† \[0\.\d{3}, 0\.\d{3}\] n=5", cell)

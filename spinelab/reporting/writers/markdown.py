@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spinelab.reporting.tables import Cell, Table
 from spinelab.reporting.verdicts import verdicts
@@ -24,12 +24,13 @@ from spinelab.reporting.words import (
 )
 
 
-def to_markdown(tables: tuple[Table, ...]) -> str:
-    """All tables, each under a heading, with the footnotes they need."""
+def to_markdown(tables: tuple[Table, ...], facts: Mapping[str, str]) -> str:
+    """All tables, each under a heading, with the footnotes they need, and what is known of the runs behind them."""
     parts = [part for i, table in enumerate(tables) for part in _section(table, marks(tables), said=i == 0)]
     notes = [f"<sup>{marks(tables)[row.group.label]}</sup> {row.group.label}: {row.group.note}."
              for row in tables[0].rows if row.group.note]  # fmt: skip
-    return "\n\n".join([*parts, *notes, NOTE, PAIR_NOTE, RANK_NOTE, SPREAD_NOTE]) + "\n"
+    told = ["## Runs", "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())]
+    return "\n\n".join([*parts, *notes, NOTE, PAIR_NOTE, RANK_NOTE, SPREAD_NOTE, *told]) + "\n"
 
 
 def _section(table: Table, mark: dict[str, str], said: bool) -> list[str]:

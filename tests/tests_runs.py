@@ -94,6 +94,7 @@ def _train(text: str, log: str, environment: dict[str, str], hurt: Hurt | None) 
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
+    sys.stdout.flush()
     os._exit(0)
 
 
